@@ -1,0 +1,5 @@
+"""Build skemd; everything static stands in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
