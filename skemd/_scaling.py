@@ -1,0 +1,73 @@
+"""The scales that wafers are brought to: unit sum, power of two, unit maximum."""
+
+import numpy as np
+
+__all__ = ["NORMALIZATIONS", "normalized", "scaled", "with_sums"]
+
+NORMALIZATIONS = (None, "sum", "msb", "max")
+
+
+def normalized(X):
+    """Return wafers of unit sum as float64; a wafer without charge stays zero.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_cells)
+        Charges in any unit, not negative.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_cells)
+        Fractions of each wafer's charge, a new array.
+    """
+    # Dividing by the largest cell first keeps sums from overflow and underflow.
+    fractions = scaled(np.asarray(X, dtype=np.float64), "max")
+    total = fractions.sum(axis=1, keepdims=True)
+    return np.divide(fractions, total, out=fractions, where=total > 0)
+
+
+def scaled(X, normalize):
+    """Divide each wafer by a number of its own.
+
+    Parameters
+    ----------
+    X : ndarray of float of shape (n_samples, n_cells)
+        Charges in any unit, not negative.
+    normalize : {None, "sum", "msb", "max"}
+        What to divide by: nothing; the sum; the power of two at or below the sum,
+        ``2**floor(log2(sum))``, as the chip does by shifting to the most significant
+        bit; or the largest charge.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_cells)
+        A new array; a wafer without charge stays zero.
+    """
+    if normalize is None:
+        return X.copy()
+    if normalize == "sum":
+        return normalized(X).astype(X.dtype)
+    if normalize == "msb":
+        # frexp is exact where a rounded logarithm may miss a power of two.
+        _, exponent = np.frexp(X.sum(axis=1, keepdims=True))
+        return np.ldexp(X, 1 - exponent)
+    largest = X.max(axis=1, keepdims=True)
+    return np.divide(X, largest, out=np.zeros_like(X), where=largest > 0)
+
+
+def with_sums(X, sums):
+    """Scale each wafer to a given sum; a wafer without charge stays zero.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in any unit, not negative.
+    sums : ndarray of shape (n_samples,)
+        The sums that the wafers shall have.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_cells)
+        float64.
+    """
+    return normalized(X) * np.asarray(sums, dtype=np.float64)[:, None]

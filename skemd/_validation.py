@@ -1,0 +1,312 @@
+"""Checks of the input that every floor shares, with messages that name the cure.
+
+Each check looks at what came before any work starts and says what was expected,
+where the first offence is, and what to do about it.
+"""
+
+import numbers
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skemd.geometry import Geometry, hgcal_wafer, line
+
+_MAX_ROWS_NAMED = 5
+
+
+def resolve_geometry(geometry, n_cells=None):
+    """Turn the `geometry` parameter of a public function into a Geometry.
+
+    Parameters
+    ----------
+    geometry : {"wafer", "line"} or Geometry
+        What the caller asked for.
+    n_cells : int or None, default=None
+        Number of columns that came, which a "line" adapts to.
+
+    Returns
+    -------
+    geometry : Geometry
+        Never a string.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if isinstance(geometry, Geometry):
+        return geometry
+    if isinstance(geometry, str) and geometry == "wafer":
+        return hgcal_wafer()
+    if isinstance(geometry, str) and geometry == "line":
+        return line(max(1, int(n_cells)))
+    raise ValueError(
+        f"Unknown geometry {geometry!r}: pass 'wafer', 'line' or a "
+        "skemd.geometry.Geometry."
+    )
+
+
+def resolve_layout(geometry, name):
+    """Return the layout that an estimator's `layout` parameter means.
+
+    The names of the wafer's layouts are the estimators' defaults. For any other
+    geometry they stand for that geometry's own choice, so that the defaults work
+    with every geometry; all other names must be the geometry's.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The resolved geometry.
+    name : str
+        The estimator's parameter.
+
+    Returns
+    -------
+    layout : Layout
+        How the cells lie in the image.
+    """
+    wafer = hgcal_wafer()
+    if geometry != wafer and name in wafer.layouts and name not in geometry.layouts:
+        name = geometry.default_layout
+    return geometry.layout(name)
+
+
+def name_rows(rows):
+    """Name offending rows in a message: the first few, then how many more."""
+    rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
+    named = ", ".join(str(row) for row in rows[:_MAX_ROWS_NAMED])
+    more = len(rows) - _MAX_ROWS_NAMED
+    return f"{'row' if len(rows) == 1 else 'rows'} {named}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
+def check_charges(X, whom, *, allow_empty=False):
+    """Check that each row of a numeric array can be normalised to unit sum.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in any unit, one row a wafer.
+    whom : str
+        Who asks, for the message.
+    allow_empty : bool, default=False
+        Whether rows without any charge may pass.
+
+    Raises
+    ------
+    ValueError
+        Naming the rows with a NaN, an infinite or negative charge, or no charge.
+    """
+    if not np.isfinite(X).all():
+        row, cell = np.argwhere(~np.isfinite(X))[0]
+        kind = "NaN" if np.isnan(X[row, cell]) else "infinity"
+        raise ValueError(
+            f"Input X contains NaN or infinity: {whom} found {kind} in row {row}, "
+            f"cell {cell}. Drop these wafers or mend them first."
+        )
+    if X.min(initial=0) < 0:
+        row, cell = np.argwhere(X < 0)[0]
+        raise ValueError(
+            f"Negative values in data passed to {whom}: {X[row, cell]} in row {row}, "
+            f"cell {cell}. Charges are not negative; subtract pedestals and clip at "
+            "zero first."
+        )
+    with np.errstate(over="ignore"):
+        too_large = ~np.isfinite(X.sum(axis=1))
+    if too_large.any():
+        raise ValueError(
+            f"The charges passed to {whom} are too large for the precision of numbers: "
+            f"they add up to infinity in {name_rows(too_large)}. Choose a larger unit."
+        )
+    if allow_empty:
+        return
+    empty = ~(X > 0).any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"A wafer without charge has no earth mover's distance: {whom} found "
+            f"{empty.sum()} of {len(X)} without any ({name_rows(empty)}). Drop them "
+            "first: X[X.sum(axis=1) > 0]."
+        )
+
+
+def as_wafers(X, name, geometry="wafer", *, allow_empty=False):
+    """Check a public function's wafers and return them as a float64 table.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_cells), or images of a known layout
+        Charges in any unit.
+    name : str
+        What the argument is called, for messages.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        The geometry of the cells.
+    allow_empty : bool, default=False
+        Whether rows without any charge may pass.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in cell order.
+    geometry : Geometry
+        The resolved geometry.
+    """
+    X = _as_numbers(X, name)
+    if X.ndim == 4:
+        geometry = resolve_geometry(geometry, X[0].size if len(X) else 1)
+        X = geometry.layout(layout_of_images(X, geometry, name)).invert(X)
+    elif X.ndim != 2:
+        raise ValueError(
+            f"{name} must have one row a wafer, shape (n_samples, n_cells), or be "
+            f"images of a layout; got shape {X.shape}. A single wafer is "
+            f"{name}.reshape(1, -1)."
+        )
+    geometry = resolve_geometry(geometry, X.shape[1])
+    if X.shape[1] != geometry.n_cells:
+        raise ValueError(
+            f"{name} has {X.shape[1]} columns, but the {geometry.name} geometry has "
+            f"{geometry.n_cells} cells. Pass one column a cell, or the geometry that "
+            "the data have."
+        )
+    if len(X) == 0:
+        raise ValueError(f"{name} holds no wafer: found array with 0 sample(s).")
+    check_charges(X, name, allow_empty=allow_empty)
+    return X, geometry
+
+
+def layout_of_images(images, geometry, name):
+    """Return the name of the layout that images are in."""
+    for layout_name, layout in geometry.layouts.items():
+        if images.shape[1:] == layout.shape:
+            return layout_name
+    known = {key: layout.shape for key, layout in geometry.layouts.items()}
+    raise ValueError(
+        f"{name} holds images of shape {images.shape[1:]}, which is none of the "
+        f"layouts of the {geometry.name} geometry: {known}."
+    )
+
+
+def check_choice(value, name, choices):
+    """Check that a parameter is one of a few names."""
+    if not isinstance(value, str) or value not in choices:
+        expected = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {expected}; got {value!r}.")
+
+
+def check_number(value, name, *, low, high=np.inf, integer=False, open_ends=False):
+    """Check that a parameter is a number between two bounds.
+
+    Parameters
+    ----------
+    value : object
+        What came.
+    name : str
+        The parameter's name.
+    low, high : float
+        The bounds, which belong to the range unless `open_ends`.
+    integer : bool, default=False
+        Whether only whole numbers will do.
+    open_ends : bool, default=False
+        Whether the bounds themselves are out.
+    """
+    kind = numbers.Integral if integer else numbers.Real
+    right_kind = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    inside = right_kind and (
+        low < value < high if open_ends else low <= value <= high and value < np.inf
+    )
+    if not inside:
+        ends = "()" if open_ends else "[]"
+        raise ValueError(
+            f"{name} must be {'an integer' if integer else 'a number'} in "
+            f"{ends[0]}{low}, {high}{ends[1]}; got {value!r}."
+        )
+
+
+def validated_cells(estimator, X, *, geometry, reset, allow_empty):
+    """Check an estimator's wafers as scikit-learn does, and return cells.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_``, the number of cells, when `reset`.
+    X : array-like of shape (n_samples, n_cells), or images of a known layout
+        What the user passed.
+    geometry : {"wafer", "line"} or Geometry
+        The estimator's parameter, or its fitted geometry.
+    reset : bool
+        True in fit, False behind it.
+    allow_empty : bool
+        Whether wafers without charge may pass.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_cells)
+        float64 or float32, in cell order.
+    geometry : Geometry
+        The resolved geometry.
+    layout_name : str or None
+        The layout in which images came; None for rows of cells.
+    """
+    whom = type(estimator).__name__
+    layout_name = None
+    if getattr(X, "ndim", 2) == 4:
+        images = np.asarray(X)
+        geometry = resolve_geometry(geometry, images[0].size if len(images) else 1)
+        layout_name = layout_of_images(images, geometry, whom)
+        X = geometry.layout(layout_name).invert(images)
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        dtype=[np.float64, np.float32],
+        ensure_min_samples=2 if reset else 1,
+        ensure_min_features=2,
+    )
+    geometry = resolve_geometry(geometry, X.shape[1])
+    check_width(X.shape[1], geometry.n_cells, geometry, whom)
+    check_charges(X, whom, allow_empty=allow_empty)
+    return X, geometry, layout_name
+
+
+def check_width(width, expected, geometry, whom):
+    """Check the number of columns against that of the geometry."""
+    if width != expected:
+        raise ValueError(
+            f"{whom} got {width} columns, but the {geometry.name} geometry has "
+            f"{geometry.n_cells} cells, so {expected} columns were expected. Pass one "
+            "column a cell, or the geometry that the data have as geometry=."
+        )
+
+
+def check_training_parameters(estimator):
+    """Check the parameters that the networks' estimators share."""
+    for name in ("n_filters", "kernel_size", "epochs", "batch_size", "patience"):
+        check_number(getattr(estimator, name), name, low=1, integer=True)
+    check_number(estimator.learning_rate, "learning_rate", low=0, open_ends=True)
+    check_number(
+        estimator.validation_fraction,
+        "validation_fraction",
+        low=0,
+        high=1,
+        open_ends=True,
+    )
+
+
+def _as_numbers(X, name):
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use "
+            f"{name}.toarray()."
+        )
+    X = np.asarray(X)
+    if X.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {X.dtype}.")
+    if X.dtype.kind not in "biufO":
+        raise ValueError(
+            f"{name} must hold numbers; got dtype {X.dtype}. Convert it first, for "
+            "instance with skemd.datasets.load_wafers for CSV files."
+        )
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}.") from error
