@@ -1,0 +1,304 @@
+"""The networks: the EMD CNN, the encoder and the decoder, as pure builders.
+
+A builder turns a configuration of plain values into an untrained Keras model. A
+:class:`FittedNetwork` is such a configuration with its weights as arrays: it pickles
+small and the same each time, and builds the live model when it is first used.
+"""
+
+import threading
+
+import numpy as np
+
+from skemd import layers
+from skemd._backend import keras
+from skemd._stepping import compiled_forward
+from skemd._training import fixed_batches
+
+__all__ = ["FittedNetwork", "build_autoencoder", "build_emd_network", "seeds_from"]
+
+# The paper's penalty on the weights of the EMD CNN.
+_L2 = 1e-4
+# Keras's default of 0.99 is too slow for trainings of a few hundred steps.
+_BATCH_NORM_MOMENTUM = 0.95
+# Below four pixels there is nothing left to stride over.
+_MIN_STRIDED_SIDE = 4
+_PREDICT_BATCH = 500
+_BUILD_LOCK = threading.RLock()
+
+
+def seeds_from(rng):
+    """Return an endless iterator of seeds for initialisers."""
+    while True:
+        yield int(rng.randint(np.iinfo(np.int32).max))
+
+
+def build_emd_network(
+    *,
+    n_cells,
+    image_shape,
+    cell_to_pixel,
+    n_filters,
+    kernel_size,
+    n_conv_layers,
+    n_dense_layers,
+    n_dense_units,
+    head,
+    min_distance,
+    max_distance,
+    seeds,
+):
+    r"""Build the CNN that approximates the EMD between two wafers.
+
+    Both wafers are laid out as images, stacked as channels, and go through
+    convolutions and dense layers, each followed by batch normalisation and ReLU, to
+    one number. These numbers are averaged over both orders of the wafers.
+
+    With the head "linear" that average is the EMD; with three convolutions of 32
+    5 x 5 filters and a dense layer of 256 units this is the network of the paper.
+    With the head "bounded" the average x gives the mean distance that charge moves,
+    which the part of the charge that has to move, the total variation, multiplies:
+
+    .. math:: \tfrac12 \sum_i |a_i - b_i| \;
+        \bigl(d_{min} + (d_{max} - d_{min}) \, \sigma(x)\bigr).
+
+    It is zero for equal wafers and never outside what the geometry allows.
+
+    Parameters
+    ----------
+    n_cells : int
+        Cells of a wafer.
+    image_shape : (int, int, int)
+        Shape of the layout.
+    cell_to_pixel : sequence of int
+        The layout's, see :class:`skemd.geometry.Layout`.
+    n_filters, kernel_size, n_conv_layers, n_dense_layers, n_dense_units : int
+        The architecture.
+    head : {"bounded", "linear"}
+        How the number becomes the EMD.
+    min_distance, max_distance : float
+        Smallest and largest distance of two cells, for the bounded head.
+    seeds : iterator of int
+        Seeds of the initialisers.
+
+    Returns
+    -------
+    network : keras.Model
+        Takes pairs of wafers of unit sum, shape (n_pairs, 2 * n_cells), and gives
+        distances of shape (n_pairs,) in the unit of the geometry.
+    """
+    pairs = keras.Input((2 * n_cells,), name="pairs")
+    # Both orders run side by side through one trunk, as a batch of twice the size.
+    swapped = keras.ops.roll(pairs, n_cells, axis=1)
+    both = keras.ops.concatenate([pairs, swapped], axis=0)
+    wafers = keras.ops.reshape(both, (-1, n_cells))
+    images = layers.CellsToImage(image_shape, cell_to_pixel, name="layout")(wafers)
+    height, width, channels = image_shape
+    x = keras.ops.reshape(images, (-1, 2, height, width, channels))
+    x = keras.ops.transpose(x, (0, 2, 3, 1, 4))
+    x = keras.ops.reshape(x, (-1, height, width, 2 * channels))
+    for number in range(1, n_conv_layers + 1):
+        convolution = layers.GridConv2D(
+            n_filters,
+            kernel_size,
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+            kernel_regularizer=keras.regularizers.L2(_L2),
+            name=f"conv_{number}",
+        )
+        x = _normalized_relu(convolution(x), f"conv_{number}")
+    x = keras.layers.Flatten(name="flatten")(x)
+    for number in range(1, n_dense_layers + 1):
+        dense = _dense(n_dense_units, next(seeds), f"dense_{number}", l2=_L2)
+        x = _normalized_relu(dense(x), f"dense_{number}")
+    x = _dense(1, next(seeds), "output")(x)
+    one_order, other_order = keras.ops.split(keras.ops.reshape(x, (2, -1)), 2, axis=0)
+    output = keras.ops.reshape((one_order + other_order) / 2, (-1,))
+    if head == "bounded":
+        span = max_distance - min_distance
+        distance = min_distance + span * keras.ops.sigmoid(output)
+        difference = pairs[:, :n_cells] - pairs[:, n_cells:]
+        output = distance * keras.ops.sum(keras.ops.abs(difference), axis=1) / 2
+    return keras.Model(pairs, output, name="emd_cnn")
+
+
+def build_autoencoder(
+    *,
+    image_shape,
+    cell_to_pixel,
+    n_components,
+    n_filters,
+    kernel_size,
+    strides,
+    latent_bits,
+    seeds,
+):
+    """Build the encoder for the chip and the decoder behind the link.
+
+    With the defaults of :class:`skemd.EMDAutoencoder` these are the networks of the
+    paper: 2,144 and 2,833 parameters for the layout "8x8", 2,288 and 2,979 for
+    "4x4x3", where both encoders hand a 4 x 4 image to their dense layer.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Shape of the layout.
+    cell_to_pixel : sequence of int
+        The layout's, see :class:`skemd.geometry.Layout`.
+    n_components : int
+        Numbers in a code.
+    n_filters, kernel_size : int
+        Of the convolutions.
+    strides : int
+        Step of the convolution along sides of more than four pixels.
+    latent_bits : int or None
+        Bits of a code's numbers, one of them before the binary point; None for
+        floating point.
+    seeds : iterator of int
+        Seeds of the initialisers.
+
+    Returns
+    -------
+    autoencoder : keras.Model
+        Takes images, gives cells of shape (n_samples, n_cells). Its layers "encoder"
+        (images to codes) and "decoder" (codes to images) are models themselves.
+    """
+    height, width, channels = image_shape
+    steps = tuple(
+        strides if side > _MIN_STRIDED_SIDE else 1 for side in (height, width)
+    )
+    small_shape = (-(-height // steps[0]), -(-width // steps[1]), n_filters)
+
+    image = keras.Input(image_shape, name="image")
+    x = _conv("conv", layers.GridConv2D, n_filters, kernel_size, steps, "relu", seeds)(
+        image
+    )
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = _dense(n_components, next(seeds), "code", activation="relu")(x)
+    if latent_bits is not None:
+        x = layers.StraightThroughQuantizer(latent_bits, name="quantized_code")(x)
+    encoder = keras.Model(image, x, name="encoder")
+
+    code = keras.Input((n_components,), name="code")
+    x = _dense(int(np.prod(small_shape)), next(seeds), "dense", activation="relu")(code)
+    x = keras.layers.Reshape(small_shape, name="reshape")(x)
+    transpose = layers.GridConv2DTranspose
+    x = _conv("deconv", transpose, n_filters, kernel_size, steps, "relu", seeds)(x)
+    # An odd side comes back one pixel too long.
+    x = x[:, :height, :width, :]
+    x = _conv("pixels", transpose, channels, kernel_size, 1, "sigmoid", seeds)(x)
+    decoder = keras.Model(code, x, name="decoder")
+
+    to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells")
+    return keras.Model(image, to_cells(decoder(encoder(image))), name="autoencoder")
+
+
+BUILDERS = {"emd": build_emd_network, "autoencoder": build_autoencoder}
+
+
+class FittedNetwork:
+    """A network as plain values: what to build, and the weights.
+
+    Parameters
+    ----------
+    builder : {"emd", "autoencoder"}
+        Name of the builder.
+    config : dict
+        The builder's keyword arguments, without the seeds.
+    weights : list of ndarray or None, default=None
+        As ``keras.Model.get_weights`` gives them; None for the initialisers'.
+    seeds : iterator of int or None, default=None
+        Seeds of the initialisers, needed where there are no weights.
+    """
+
+    def __init__(self, builder, config, weights=None, seeds=None):
+        self.builder = builder
+        self.config = config
+        self.weights = weights
+        self._live = {}
+        if weights is None:
+            self._live["model"] = self._built(seeds)
+
+    @property
+    def model(self):
+        """The live Keras model."""
+        with _BUILD_LOCK:
+            if "model" not in self._live:
+                model = self._built(seeds_from(np.random.RandomState(0)))
+                # Weights may be read-only memory maps; Keras wants arrays of its own.
+                model.set_weights([np.array(weight) for weight in self.weights])
+                self._live["model"] = model
+        return self._live["model"]
+
+    def store(self):
+        """Take the live model's present weights over."""
+        self.weights = self.model.get_weights()
+        return self
+
+    def copy(self):
+        """Return a network of its own with the same weights."""
+        return FittedNetwork(self.builder, self.config, self.weights)
+
+    def part(self, name):
+        """Return a model that is a layer of the live model, such as "encoder"."""
+        return self.model.get_layer(name)
+
+    def run(self, inputs, part=None):
+        """Run the model, or a part of it, in batches of one size.
+
+        Parameters
+        ----------
+        inputs : ndarray of shape (n_samples, ...)
+            What the model or the part takes.
+        part : str or None, default=None
+            Name of a layer that is a model itself; None for the whole.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, ...)
+            A row for each sample, float32.
+        """
+        with _BUILD_LOCK:
+            if ("run", part) not in self._live:
+                model = self.model if part is None else self.part(part)
+                self._live["run", part] = compiled_forward(model)
+        run = self._live["run", part]
+        return fixed_batches(run, len(inputs), _PREDICT_BATCH, inputs)
+
+    def __getstate__(self):
+        return {
+            "builder": self.builder,
+            "config": self.config,
+            "weights": self.weights,
+            "_live": {},
+        }
+
+    def _built(self, seeds):
+        with _BUILD_LOCK:
+            return BUILDERS[self.builder](**self.config, seeds=seeds)
+
+
+def _dense(units, seed, name, activation=None, l2=None):
+    return keras.layers.Dense(
+        units,
+        activation=activation,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        kernel_regularizer=None if l2 is None else keras.regularizers.L2(l2),
+        name=name,
+    )
+
+
+def _conv(name, layer, filters, kernel_size, strides, activation, seeds):
+    return layer(
+        filters,
+        kernel_size,
+        strides,
+        activation=activation,
+        kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+        name=name,
+    )
+
+
+def _normalized_relu(x, name):
+    x = keras.layers.BatchNormalization(
+        momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm"
+    )(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(x)

@@ -1,0 +1,178 @@
+"""One optimisation step, and one forward pass, on each of Keras's backends.
+
+Keras's own ``fit`` and ``train_on_batch`` cost more than a step of the small networks
+here, draw from the global random state and, on jax, leave a model without weights when
+they are interrupted. These steps are what Keras's guide to custom training loops shows,
+behind one interface.
+"""
+
+from skemd._backend import keras
+
+__all__ = ["Stepper", "compiled_forward"]
+
+
+def compiled_forward(model, function=None):
+    """Return a compiled function that runs a model without training it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network. Its weights are those at the time of each call.
+    function : callable or None, default=None
+        Applied to the inputs and the outputs, ``function(outputs, *others)``, where
+        others are the arrays that follow the model's inputs. None for the outputs.
+
+    Returns
+    -------
+    forward : callable
+        ``forward(inputs, *others)`` with arrays of a fixed first dimension; it gives
+        what `function` gives, as a tensor of the backend.
+    """
+    finish = function or (lambda outputs: outputs)
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        @jax.jit
+        def run(weights, others_weights, inputs, *others):
+            outputs, _ = model.stateless_call(
+                weights, others_weights, inputs, training=False
+            )
+            return finish(outputs, *others)
+
+        return lambda inputs, *others: run(
+            _values(model.trainable_variables),
+            _values(model.non_trainable_variables),
+            inputs,
+            *others,
+        )
+    if backend == "torch":
+        import torch
+
+        def run(inputs, *others):
+            with torch.no_grad():
+                return finish(model(inputs, training=False), *_tensors(others))
+
+        return run
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(
+            lambda inputs, *others: finish(model(inputs, training=False), *others)
+        )
+    raise NotImplementedError(_cannot_train(backend))
+
+
+class Stepper:
+    """Minimise a loss by steps of an optimiser.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network; its penalties (``model.losses``) are added to the loss.
+    loss : callable
+        ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
+    optimizer : keras.optimizers.Optimizer
+        A fresh optimiser.
+    """
+
+    def __init__(self, model, loss, optimizer):
+        self.model = model
+        self.optimizer = optimizer
+        self._mean_loss = lambda y, outputs: keras.ops.mean(loss(y, outputs))
+        optimizer.build(model.trainable_variables)
+        backend = keras.backend.backend()
+        if backend not in _STEPS:
+            raise NotImplementedError(_cannot_train(backend))
+        self._step, self.sync = _STEPS[backend](model, self._mean_loss, optimizer)
+
+    def step(self, inputs, targets):
+        """Do one step on a batch and return its loss as a scalar of the backend."""
+        return self._step(inputs, targets)
+
+
+def _jax_step(model, mean_loss, optimizer):
+    import jax
+
+    def total_loss(weights, others, inputs, targets):
+        outputs, others, penalties = model.stateless_call(
+            weights, others, inputs, training=True, return_losses=True
+        )
+        value = mean_loss(targets, outputs)
+        return value + sum(penalties), (others, value)
+
+    def pure_step(state, inputs, targets):
+        weights, others, slots = state
+        gradients, (others, value) = jax.grad(total_loss, has_aux=True)(
+            weights, others, inputs, targets
+        )
+        weights, slots = optimizer.stateless_apply(slots, gradients, weights)
+        return (weights, others, slots), value
+
+    variables = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        optimizer.variables,
+    )
+    # The state lives outside the variables, as copies that each step may overwrite.
+    state = [jax.tree.map(jax.numpy.array, tuple(_values(v) for v in variables))]
+    compiled_step = jax.jit(pure_step, donate_argnums=0)
+
+    def step(inputs, targets):
+        state[0], value = compiled_step(state[0], inputs, targets)
+        return value
+
+    def sync():
+        for group, values in zip(variables, state[0], strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(jax.numpy.array(value))
+
+    return step, sync
+
+
+def _torch_step(model, mean_loss, optimizer):
+    def step(inputs, targets):
+        model.zero_grad()
+        value = mean_loss(*_tensors([targets]), model(inputs, training=True))
+        (value + sum(model.losses)).backward()
+        gradients = [v.value.grad for v in model.trainable_variables]
+        import torch
+
+        with torch.no_grad():
+            optimizer.apply(gradients, model.trainable_variables)
+        return value.detach()
+
+    return step, lambda: None
+
+
+def _tensorflow_step(model, mean_loss, optimizer):
+    import tensorflow as tf
+
+    @tf.function
+    def step(inputs, targets):
+        with tf.GradientTape() as tape:
+            value = mean_loss(targets, model(inputs, training=True))
+            total = value + sum(model.losses)
+        gradients = tape.gradient(total, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return value
+
+    return step, lambda: None
+
+
+_STEPS = {"jax": _jax_step, "torch": _torch_step, "tensorflow": _tensorflow_step}
+
+
+def _values(variables):
+    return [variable.value for variable in variables]
+
+
+def _tensors(arrays):
+    return [keras.ops.convert_to_tensor(array) for array in arrays]
+
+
+def _cannot_train(backend):
+    return (
+        f"skemd trains on the Keras backends {', '.join(_STEPS)}; Keras runs on "
+        f"{backend!r}. Set KERAS_BACKEND before Keras is imported."
+    )

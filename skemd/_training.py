@@ -1,0 +1,226 @@
+"""The one training loop: seeding, batching, early stopping, progress.
+
+Every network of skemd is trained by :func:`train`. All randomness comes from the
+random state that is handed in; batches have one fixed size, so each network compiles
+once; and an interrupted run keeps the best weights that it has seen.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skemd._backend import keras
+from skemd._progress import ProgressBar
+from skemd._stepping import Stepper, compiled_forward
+
+__all__ = ["fixed_batches", "train"]
+
+# Part of the training, counted in steps, over which the learning rate rises.
+_WARM_UP = 0.05
+
+
+def train(
+    model,
+    inputs,
+    targets,
+    loss,
+    *,
+    epochs,
+    batch_size,
+    learning_rate,
+    validation_fraction,
+    early_stopping,
+    patience,
+    rng,
+    augment=None,
+    verbose=0,
+    label="training",
+):
+    """Train a network in place and leave it with its best weights.
+
+    The learning rate rises over the first twentieth of the steps and falls along half
+    a cosine to zero at the last, so that the last epochs settle.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network, built.
+    inputs, targets : ndarray of shape (n_samples, ...)
+        What goes in and what the loss compares with the output.
+    loss : callable
+        ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
+    epochs, batch_size, learning_rate
+        Passes over the data, samples a step, and the peak learning rate of Adam.
+    validation_fraction : float
+        Part of the samples, drawn at random, that `early_stopping` watches.
+    early_stopping : bool
+        Whether to set samples aside, stop when the loss on them has not improved for
+        `patience` epochs, and return to the weights of the best epoch. Without it all
+        samples train and the weights of the last epoch stay.
+    patience : int
+        Epochs without an improvement.
+    rng : numpy.random.RandomState
+        Source of the split, the order of the samples and the augmentation.
+    augment : callable or None, default=None
+        ``augment(inputs, rng)`` -> inputs, applied to each batch.
+    verbose : int, default=0
+        Whether to show progress on stderr.
+    label : str, default="training"
+        What the progress bar starts with.
+
+    Returns
+    -------
+    history : dict of lists
+        "loss" and, with `early_stopping`, "val_loss", a value for each epoch.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss becomes NaN or infinite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the training is interrupted with Ctrl-C.
+    """
+    train_rows, held_out = _split(len(inputs), validation_fraction, early_stopping, rng)
+    batch_size = min(batch_size, len(train_rows))
+    steps_per_epoch = -(-len(train_rows) // batch_size)
+    optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
+    stepper = Stepper(model, loss, optimizer)
+    validate = _validation(model, inputs, targets, held_out, loss, batch_size)
+
+    history = {"loss": []} | ({"val_loss": []} if early_stopping else {})
+    best = {"loss": np.inf, "epoch": -1, "weights": None}
+    bar = ProgressBar(epochs * steps_per_epoch, label, verbose)
+    try:
+        for epoch in range(epochs):
+            losses = []
+            for rows in _batches_of_rows(train_rows, batch_size, rng):
+                batch = inputs[rows] if augment is None else augment(inputs[rows], rng)
+                losses.append(stepper.step(batch, targets[rows]))
+                bar.update(epoch * steps_per_epoch + len(losses), _note(history))
+            stepper.sync()
+            history["loss"].append(float(np.mean([float(value) for value in losses])))
+            watched = history["loss"][-1]
+            if early_stopping:
+                watched = validate()
+                history["val_loss"].append(watched)
+            _check_finite(watched, epoch, learning_rate)
+            if watched < best["loss"] or not early_stopping:
+                weights = model.get_weights()
+                best = {"loss": watched, "epoch": epoch, "weights": weights}
+            elif epoch - best["epoch"] >= patience:
+                break
+    except KeyboardInterrupt:
+        # The jax step may have been cut off between its output and our state.
+        finished = len(history["loss"])
+        warnings.warn(
+            f"{label} was interrupted after {finished} of {epochs} epochs; the best "
+            "weights so far are kept.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    finally:
+        bar.close()
+    if best["weights"] is not None:
+        model.set_weights(best["weights"])
+    return history
+
+
+def fixed_batches(run, n_samples, batch_size, *arrays):
+    """Run a compiled function over arrays in batches of one fixed size.
+
+    The last batch is filled up with zeros, whose results are dropped: the function
+    compiles once, and no row's result depends on how many rows there are.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(*batches)`` -> tensor with a row for each sample.
+    n_samples : int
+        Rows of each array.
+    batch_size : int
+        Rows of each batch.
+    *arrays : ndarray of shape (n_samples, ...)
+        What to run over.
+
+    Returns
+    -------
+    results : ndarray of shape (n_samples, ...)
+        All rows' results.
+    """
+    results = []
+    for start in range(0, n_samples, batch_size):
+        batches = [array[start : start + batch_size] for array in arrays]
+        n_rows = len(batches[0])
+        batches = [_filled_up(batch, batch_size) for batch in batches]
+        results.append(keras.ops.convert_to_numpy(run(*batches))[:n_rows])
+    return np.concatenate(results)
+
+
+def _split(n_samples, validation_fraction, early_stopping, rng):
+    """Return the rows to train on, and those to watch, in random order."""
+    rows = rng.permutation(n_samples)
+    if not early_stopping:
+        return rows, rows[:0]
+    n_held_out = int(np.ceil(validation_fraction * n_samples))
+    n_held_out = min(n_held_out, n_samples - 1)
+    return rows[n_held_out:], rows[:n_held_out]
+
+
+def _batches_of_rows(rows, batch_size, rng):
+    """Yield each row once in a new order, in batches of one size.
+
+    The last batch is filled up from the beginning of the same order, so that no
+    sample is left out and batch statistics see true samples only.
+    """
+    order = rng.permutation(rows)
+    order = np.concatenate([order, order[: -len(order) % batch_size]])
+    yield from order.reshape(-1, batch_size)
+
+
+def _optimizer(learning_rate, n_steps):
+    n_warm_up = max(1, int(_WARM_UP * n_steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if n_steps > 1 else learning_rate,
+        decay_steps=max(1, n_steps - n_warm_up),
+        warmup_target=learning_rate,
+        warmup_steps=n_warm_up,
+    )
+    return keras.optimizers.Adam(schedule)
+
+
+def _validation(model, inputs, targets, held_out, loss, batch_size):
+    """Return a function that gives the mean loss on the rows set aside."""
+    inputs, targets = inputs[held_out], targets[held_out]
+    forward = compiled_forward(model, lambda outputs, y: loss(y, outputs))
+
+    def validate():
+        losses = fixed_batches(forward, len(inputs), batch_size, inputs, targets)
+        return float(losses.mean())
+
+    return validate
+
+
+def _filled_up(batch, batch_size):
+    if len(batch) == batch_size:
+        return batch
+    full = np.zeros((batch_size, *batch.shape[1:]), dtype=batch.dtype)
+    full[: len(batch)] = batch
+    return full
+
+
+def _check_finite(value, epoch, learning_rate):
+    if not np.isfinite(value):
+        raise FloatingPointError(
+            f"The loss became {value} in epoch {epoch + 1}. A smaller learning_rate "
+            f"than {learning_rate} usually helps."
+        )
+
+
+def _note(history):
+    if not history["loss"]:
+        return ""
+    return " ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())
