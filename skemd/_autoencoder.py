@@ -1,0 +1,429 @@
+"""EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
+
+import copy
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skemd._networks import FittedNetwork, seeds_from
+from skemd._regressor import EMDRegressor
+from skemd._scaling import normalized, scaled, with_sums
+from skemd._training import train
+from skemd._validation import (
+    check_number,
+    check_training_parameters,
+    resolve_layout,
+    validated_cells,
+)
+from skemd.datasets import make_pairs
+from skemd.geometry import hgcal_wafer
+from skemd.losses import LearnedEMD, resolve_loss
+from skemd.metrics import mean_emd
+
+__all__ = ["EMDAutoencoder"]
+
+# Pairs on which a learned EMD is fitted where none ships: enough for the accuracy of
+# the default regressor, but not many more than few wafers can tell.
+_MAX_PAIRS = 100_000
+_PAIRS_PER_WAFER = 20
+
+
+class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Compress wafers to short codes and reconstruct them, judged by the EMD.
+
+    The encoder is one convolution and one dense layer, small enough for the front-end
+    chip; the decoder mirrors it. Both see wafers divided by the power of two at or
+    below their sum, as the chip normalises them.
+
+    Parameters
+    ----------
+    loss : {"emdcnn", "telescope", "weighted_mse", "mse"} or callable, \
+            default="emdcnn"
+        What the reconstruction is trained for: the learned EMD; squared errors at
+        three resolutions (wafer only); squared errors weighted by the larger charge;
+        or plain squared errors. A callable is ``loss(y_true, y_pred)`` in keras.ops
+        on two tensors of shape (n_samples, n_cells) with one value a sample, such as
+        the objects of :mod:`skemd.losses`.
+    emd_regressor : EMDRegressor or None, default=None
+        The learned EMD of ``loss="emdcnn"``, fitted; it is only read. None for the one
+        that ships with the package or, for other geometries than the wafer, one that
+        is fitted on pairs drawn from `X`.
+    n_components : int, default=16
+        Numbers in a code.
+    latent_bits : int or None, default=None
+        Bits of each number of a code, unsigned with one bit before the binary point;
+        None for floating point.
+    n_filters : int, default=8
+        Filters of the encoder's convolution.
+    kernel_size : int, default=3
+        Height and width of the filters.
+    strides : int, default=2
+        Step of the encoder's convolution along sides of more than four pixels, so that
+        both layouts of the wafer reach the dense layer as 4 x 4 images.
+    layout : str, default="8x8"
+        Layout of the geometry in which the networks see rows of cells; images keep the
+        layout in which they come. The wafer's names stand for the first layout of any
+        other geometry.
+    epochs : int, default=50
+        Most passes over the wafers.
+    batch_size : int, default=500
+        Wafers a step.
+    learning_rate : float, default=0.003
+        Peak learning rate of Adam.
+    validation_fraction : float, default=0.1
+        Part of the wafers set aside for early stopping.
+    early_stopping : bool, default=True
+        Whether to stop when the loss on the wafers set aside has not improved for
+        `patience` epochs, and to return to the best epoch.
+    patience : int, default=10
+        Epochs without improvement.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, split and order.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
+    n_jobs : int or None, default=None
+        How many joblib workers compute exact EMDs, in `score` and for the labels of a
+        regressor that is fitted here.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are. "wafer" insists on 48 cells; "line" takes any number.
+
+    Attributes
+    ----------
+    network_ : FittedNetwork
+        Configuration and weights.
+    model_, encoder_, decoder_ : keras.Model
+        The live networks: images to cells, images to codes, codes to images.
+    emd_regressor_ : EMDRegressor or None
+        The learned EMD that was fitted here, if one was.
+    history_ : dict of lists
+        "loss" and "val_loss" for each epoch.
+    n_iter_ : int
+        Epochs that were run.
+    geometry_ : Geometry
+        The geometry of the data.
+    n_features_in_ : int
+        Number of cells.
+
+    See Also
+    --------
+    WaferRemapper : Makes images of rows of cells.
+    skemd.metrics.emd_scorer : Scores reconstructions behind any preprocessing.
+
+    References
+    ----------
+    R. Shenoy et al., "Differentiable Earth Mover's Distance for Data Compression at
+    the High-Luminosity LHC", Mach. Learn.: Sci. Technol. 4 (2023) 045058,
+    arXiv:2306.04712.
+
+    Examples
+    --------
+    >>> from skemd import EMDAutoencoder
+    >>> from skemd.datasets import make_wafers
+    >>> X = make_wafers(500, random_state=0)
+    >>> autoencoder = EMDAutoencoder(epochs=1, random_state=0).fit(X)
+    >>> autoencoder.transform(X).shape
+    (500, 16)
+    """
+
+    def __init__(
+        self,
+        loss="emdcnn",
+        *,
+        emd_regressor=None,
+        n_components=16,
+        latent_bits=None,
+        n_filters=8,
+        kernel_size=3,
+        strides=2,
+        layout="8x8",
+        epochs=50,
+        batch_size=500,
+        learning_rate=0.003,
+        validation_fraction=0.1,
+        early_stopping=True,
+        patience=10,
+        random_state=None,
+        verbose=0,
+        n_jobs=None,
+        geometry="wafer",
+    ):
+        self.loss = loss
+        self.emd_regressor = emd_regressor
+        self.n_components = n_components
+        self.latent_bits = latent_bits
+        self.n_filters = n_filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.layout = layout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.geometry = geometry
+
+    def fit(self, X, y=None):
+        """Train encoder and decoder on wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images from WaferRemapper
+            Charges in any unit.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : EMDAutoencoder
+            The fitted autoencoder.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unusable; nothing has been trained then.
+        """
+        self._check_parameters()
+        X, geometry, came_as = validated_cells(
+            self, X, geometry=self.geometry, reset=True, allow_empty=False
+        )
+        layout = (
+            geometry.layout(came_as)
+            if came_as
+            else resolve_layout(geometry, self.layout)
+        )
+        rng = check_random_state(self.random_state)
+        loss, self.emd_regressor_ = self._resolved_loss(X, geometry, rng)
+
+        network = FittedNetwork(
+            "autoencoder", self._network_config(layout), seeds=seeds_from(rng)
+        )
+        cells = scaled(X, "msb").astype(np.float32)
+        self.history_ = train(
+            network.model,
+            layout.apply(cells),
+            cells,
+            loss,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            validation_fraction=self.validation_fraction,
+            early_stopping=self.early_stopping,
+            patience=self.patience,
+            rng=rng,
+            verbose=self.verbose,
+            label=f"EMDAutoencoder({_name_of(self.loss)})",
+        )
+        self.network_ = network.store()
+        self.geometry_ = geometry
+        self.layout_ = layout
+        self.n_iter_ = len(self.history_["loss"])
+        self._returns_images = came_as is not None
+        self._n_features_out = self.n_components
+        return self
+
+    def transform(self, X):
+        """Encode wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in any unit.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            float32, not negative. A wafer without charge gives zeros.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        codes = self.network_.run(self._images(X), part="encoder")
+        return np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+
+    def inverse_transform(self, X):
+        """Decode codes to wafers of unit sum.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` gives them.
+
+        Returns
+        -------
+        wafers : ndarray of shape (n_samples, n_cells), or images
+            In the form in which `fit` saw wafers: rows of cells, or images of that
+            layout. A code does not hold a wafer's total charge, so each wafer has unit
+            sum; `predict` keeps the sums.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=np.float32, estimator=self)
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"EMDAutoencoder.inverse_transform got codes of {codes.shape[1]} "
+                f"numbers; this autoencoder's have {self._n_features_out}."
+            )
+        images = self.network_.run(codes, part="decoder")
+        cells = normalized(self.layout_.invert(images))
+        return self.layout_.apply(cells) if self._returns_images else cells
+
+    def predict(self, X):
+        """Encode wafers and decode them again, each with its own total charge.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in any unit.
+
+        Returns
+        -------
+        wafers : ndarray of shape (n_samples, n_cells)
+            Charges in the unit of `X`, always as rows of cells, whatever the form of
+            `X`. A wafer without charge gives zeros.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        return with_sums(self.network_.run(self._images(X)), X.sum(axis=1))
+
+    def score(self, X, y=None):
+        """Return minus the mean exact EMD between wafers and their reconstructions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in any unit.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            In the unit of the geometry; 0 is perfect.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        return -mean_emd(
+            X, self.predict(X), geometry=self.geometry_, n_jobs=self.n_jobs
+        )
+
+    @property
+    def model_(self):
+        """The live Keras model from images to cells."""
+        check_is_fitted(self)
+        return self.network_.model
+
+    @property
+    def encoder_(self):
+        """The live Keras model from images to codes."""
+        check_is_fitted(self)
+        return self.network_.part("encoder")
+
+    @property
+    def decoder_(self):
+        """The live Keras model from codes to images."""
+        check_is_fitted(self)
+        return self.network_.part("decoder")
+
+    def __sklearn_clone__(self):
+        # A clone of a regressor would not be fitted, but one that the user passes in
+        # is a frozen part of the loss: searches and pipelines share it.
+        parameters = {
+            name: value if name == "emd_regressor" else clone(value, safe=False)
+            for name, value in self.get_params(deep=False).items()
+        }
+        twin = type(self)(**parameters)
+        for name in ("_metadata_request", "_sklearn_output_config"):
+            if hasattr(self, name):
+                setattr(twin, name, copy.deepcopy(getattr(self, name)))
+        return twin
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _check_parameters(self):
+        check_training_parameters(self)
+        check_number(self.n_components, "n_components", low=1, integer=True)
+        check_number(self.strides, "strides", low=1, integer=True)
+        if self.latent_bits is not None:
+            check_number(self.latent_bits, "latent_bits", low=1, high=23, integer=True)
+
+    def _network_config(self, layout):
+        return {
+            "image_shape": layout.shape,
+            "cell_to_pixel": layout.cell_to_pixel.tolist(),
+            "n_components": self.n_components,
+            "n_filters": self.n_filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "latent_bits": self.latent_bits,
+        }
+
+    def _resolved_loss(self, X, geometry, rng):
+        """Return the loss as a callable, and the regressor if one was fitted for it."""
+        if not isinstance(self.loss, str) or self.loss != "emdcnn":
+            return resolve_loss(self.loss, geometry), None
+        if self.emd_regressor is not None:
+            _check_regressor(self.emd_regressor, geometry)
+            return LearnedEMD(self.emd_regressor).call, None
+        if geometry == hgcal_wafer():
+            return LearnedEMD(EMDRegressor.from_pretrained("hgcal-wafer")).call, None
+        regressor = EMDRegressor(
+            geometry=geometry,
+            random_state=rng.randint(2**31 - 1),
+            verbose=self.verbose,
+            n_jobs=self.n_jobs,
+        )
+        n_pairs = min(_MAX_PAIRS, _PAIRS_PER_WAFER * len(X))
+        pairs, distances, _ = make_pairs(
+            X, n_pairs, geometry=geometry, n_jobs=self.n_jobs, random_state=rng
+        )
+        regressor.fit(pairs, distances)
+        return LearnedEMD(regressor).call, regressor
+
+    def _validated(self, X):
+        X, _, _ = validated_cells(
+            self, X, geometry=self.geometry_, reset=False, allow_empty=True
+        )
+        return X
+
+    def _images(self, X):
+        return self.layout_.apply(scaled(X, "msb").astype(np.float32))
+
+
+def _check_regressor(regressor, geometry):
+    """Check that a regressor that the user passed can serve as the loss."""
+    if not isinstance(regressor, EMDRegressor):
+        raise ValueError(
+            "emd_regressor must be a fitted EMDRegressor or None; got "
+            f"{type(regressor).__name__}."
+        )
+    check_is_fitted(
+        regressor,
+        msg="The emd_regressor is not fitted yet. Call its fit with pairs of wafers "
+        "first; see skemd.datasets.make_pairs.",
+    )
+    if regressor.geometry_ != geometry:
+        raise ValueError(
+            f"The emd_regressor was fitted for the {regressor.geometry_.name} geometry "
+            f"of {regressor.geometry_.n_cells} cells, but the wafers have the "
+            f"{geometry.name} geometry of {geometry.n_cells}. Fit one for it."
+        )
+
+
+def _name_of(loss):
+    return loss if isinstance(loss, str) else getattr(loss, "name", "own loss")

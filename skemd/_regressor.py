@@ -1,0 +1,422 @@
+"""EMDRegressor: a CNN that learns the earth mover's distance between two wafers."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skemd._networks import FittedNetwork, seeds_from
+from skemd._scaling import normalized
+from skemd._training import train
+from skemd._validation import (
+    check_charges,
+    check_choice,
+    check_number,
+    check_training_parameters,
+    check_width,
+    layout_of_images,
+    resolve_geometry,
+    resolve_layout,
+)
+from skemd.distance import paired_emd
+from skemd.pretrained import load_pretrained
+
+__all__ = ["EMDRegressor"]
+
+_HEADS = ("bounded", "linear")
+_LOSSES = {
+    "mse": "mean_squared_error",
+    "huber": "huber",
+    "msle": "mean_squared_logarithmic_error",
+}
+
+
+class EMDRegressor(RegressorMixin, BaseEstimator):
+    """A convolutional network that learns the EMD between pairs of wafers.
+
+    Predictions are symmetric in the two wafers and do not depend on the scale of
+    their charges.
+
+    Parameters
+    ----------
+    n_filters : int, default=32
+        Filters of each convolution.
+    kernel_size : int, default=5
+        Height and width of the filters.
+    n_conv_layers : int, default=4
+        Convolutions.
+    n_dense_layers : int, default=1
+        Dense layers behind them.
+    n_dense_units : int, default=256
+        Units of each dense layer.
+    loss : {"mse", "huber", "msle"}, default="mse"
+        What to minimise: squared error, Huber's loss, or squared error of logarithms.
+        With ``head="bounded"`` it compares the EMD over the total variation, that is,
+        how far charge moves on average, so that pairs of all sizes count alike.
+    head : {"bounded", "linear"}, default="bounded"
+        "bounded" predicts the total variation, which is known, times a distance
+        between the smallest and the largest one of the geometry: zero for equal
+        wafers, never negative, never more than possible. "linear" is the plain output
+        of the paper's network.
+    layout : str, default="4x4x3"
+        Layout of the geometry in which the network sees wafers. The wafer's names
+        stand for the first layout of any other geometry.
+    augment : bool, default=True
+        Whether to turn and mirror pairs at random by the geometry's symmetries.
+    epochs : int, default=20
+        Most passes over the pairs.
+    batch_size : int, default=250
+        Pairs a step.
+    learning_rate : float, default=0.002
+        Peak learning rate of Adam.
+    validation_fraction : float, default=0.1
+        Part of the pairs set aside for early stopping.
+    early_stopping : bool, default=True
+        Whether to stop when the loss on the pairs set aside has not improved for
+        `patience` epochs, and to return to the best epoch.
+    patience : int, default=10
+        Epochs without improvement.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, split, order and augmentation.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
+    n_jobs : int or None, default=None
+        How many joblib workers compute exact EMDs where `y` is not given.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
+        width, and for an odd one the second histogram's last cell, which is missing,
+        as empty.
+
+    Attributes
+    ----------
+    network_ : FittedNetwork
+        Configuration and weights.
+    model_ : keras.Model
+        The live network: pairs of unit sum of shape (n_pairs, 2 * n_cells), float32,
+        to distances of shape (n_pairs,).
+    history_ : dict of lists
+        "loss" and "val_loss" for each epoch.
+    n_iter_ : int
+        Epochs that were run.
+    geometry_ : Geometry
+        The geometry of the data.
+    n_features_in_ : int
+        Columns of a flat pair, twice the number of cells.
+
+    See Also
+    --------
+    skemd.datasets.make_pairs : Draws pairs to train on.
+    EMDAutoencoder : Uses this as its loss.
+
+    References
+    ----------
+    R. Shenoy et al., "Differentiable Earth Mover's Distance for Data Compression at
+    the High-Luminosity LHC", Mach. Learn.: Sci. Technol. 4 (2023) 045058,
+    arXiv:2306.04712.
+
+    Examples
+    --------
+    >>> from skemd import EMDRegressor
+    >>> from skemd.datasets import make_pairs, make_wafers
+    >>> pairs, y, _ = make_pairs(make_wafers(200, random_state=0), 10, random_state=0)
+    >>> EMDRegressor.from_pretrained("hgcal-wafer").predict(pairs).shape
+    (10,)
+    """
+
+    def __init__(
+        self,
+        n_filters=32,
+        *,
+        kernel_size=5,
+        n_conv_layers=4,
+        n_dense_layers=1,
+        n_dense_units=256,
+        loss="mse",
+        head="bounded",
+        layout="4x4x3",
+        augment=True,
+        epochs=20,
+        batch_size=250,
+        learning_rate=0.002,
+        validation_fraction=0.1,
+        early_stopping=True,
+        patience=10,
+        random_state=None,
+        verbose=0,
+        n_jobs=None,
+        geometry="wafer",
+    ):
+        self.n_filters = n_filters
+        self.kernel_size = kernel_size
+        self.n_conv_layers = n_conv_layers
+        self.n_dense_layers = n_dense_layers
+        self.n_dense_units = n_dense_units
+        self.loss = loss
+        self.head = head
+        self.layout = layout
+        self.augment = augment
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.geometry = geometry
+
+    @classmethod
+    def from_pretrained(cls, name="hgcal-wafer"):
+        """Return a fitted regressor that ships with the package.
+
+        Parameters
+        ----------
+        name : {"hgcal-wafer"}, default="hgcal-wafer"
+            Which one; its card stands beside the weights in ``skemd/pretrained``.
+
+        Returns
+        -------
+        regressor : EMDRegressor
+            Fitted on generated wafers.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name.
+        """
+        parameters, config, weights, history = load_pretrained(name)
+        regressor = cls(**parameters)
+        regressor.geometry_ = resolve_geometry(regressor.geometry)
+        regressor.n_features_in_ = 2 * regressor.geometry_.n_cells
+        regressor.network_ = FittedNetwork("emd", config, weights)
+        regressor.history_ = history
+        regressor.n_iter_ = len(history["loss"])
+        return regressor
+
+    def fit(self, X, y=None):
+        """Train the network on pairs of wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2 * n_cells), (n_pairs, 2, n_cells) or
+            (n_pairs, 2, height, width, channels)
+            Pairs, charges in any unit.
+        y : array-like of shape (n_pairs,) or None, default=None
+            The distance of each pair in the unit of the geometry. None for the exact
+            EMD, which is computed.
+
+        Returns
+        -------
+        self : EMDRegressor
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unusable; nothing has been trained then.
+        """
+        self._check_parameters()
+        pairs, y, geometry = self._validated(X, y, reset=True)
+        layout = resolve_layout(geometry, self.layout)
+        if y is None:
+            y = paired_emd(
+                pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
+            )
+
+        rng = check_random_state(self.random_state)
+        network = FittedNetwork(
+            "emd", self._network_config(geometry, layout), seeds=seeds_from(rng)
+        )
+        pairs = pairs.reshape(len(pairs), -1).astype(np.float32)
+        pairs, targets = self._targets(pairs, y)
+        self.history_ = train(
+            network.model,
+            pairs,
+            targets,
+            _loss_over_scale(self.loss),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            validation_fraction=self.validation_fraction,
+            early_stopping=self.early_stopping,
+            patience=self.patience,
+            rng=rng,
+            augment=_random_symmetries(geometry) if self.augment else None,
+            verbose=self.verbose,
+            label="EMDRegressor",
+        )
+        self.network_ = network.store()
+        self.geometry_ = geometry
+        self.n_iter_ = len(self.history_["loss"])
+        return self
+
+    def predict(self, X):
+        """Predict the EMD of pairs of wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2 * n_cells), (n_pairs, 2, n_cells) or
+            (n_pairs, 2, height, width, channels)
+            Pairs, charges in any unit.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_pairs,)
+            In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm).
+            A pair with a wafer without charge, which has no EMD, gives zero.
+        """
+        check_is_fitted(self)
+        pairs, _, _ = self._validated(X, None, reset=False)
+        flat = pairs.reshape(len(pairs), -1).astype(np.float32)
+        distances = self.network_.run(flat)
+        return np.where((pairs > 0).any(axis=2).all(axis=1), distances, 0)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2 * n_cells), or as in `predict`
+            Pairs, charges in any unit.
+        y : array-like of shape (n_pairs,) or None, default=None
+            True distances; None for the exact EMD, which is computed.
+        sample_weight : array-like of shape (n_pairs,) or None, default=None
+            Weights of the pairs.
+
+        Returns
+        -------
+        score : float
+            1 is perfect.
+        """
+        if y is None:
+            check_is_fitted(self)
+            pairs, _, geometry = self._validated(X, None, reset=False)
+            y = paired_emd(
+                pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
+            )
+        return super().score(X, y, sample_weight)
+
+    @property
+    def model_(self):
+        """The live Keras model of a fitted regressor."""
+        check_is_fitted(self)
+        return self.network_.model
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.input_tags.positive_only = True
+        tags.input_tags.three_d_array = True
+        # Distances are bounded by the pairs themselves; no network can follow the
+        # arbitrary targets of scikit-learn's quality checks.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def _check_parameters(self):
+        check_training_parameters(self)
+        check_choice(self.loss, "loss", _LOSSES)
+        check_choice(self.head, "head", _HEADS)
+        check_number(self.n_conv_layers, "n_conv_layers", low=1, integer=True)
+        check_number(self.n_dense_layers, "n_dense_layers", low=0, integer=True)
+        check_number(self.n_dense_units, "n_dense_units", low=1, integer=True)
+
+    def _network_config(self, geometry, layout):
+        return {
+            "n_cells": geometry.n_cells,
+            "image_shape": layout.shape,
+            "cell_to_pixel": layout.cell_to_pixel.tolist(),
+            "n_filters": self.n_filters,
+            "kernel_size": self.kernel_size,
+            "n_conv_layers": self.n_conv_layers,
+            "n_dense_layers": self.n_dense_layers,
+            "n_dense_units": self.n_dense_units,
+            "head": self.head,
+            "min_distance": geometry.min_distance,
+            "max_distance": geometry.max_distance,
+        }
+
+    def _validated(self, X, y, *, reset):
+        """Return pairs of unit sum, shape (n_pairs, 2, n_cells), y, and geometry."""
+        geometry = self.geometry if reset else self.geometry_
+        X = _flat_pairs(X, geometry)
+        options = {"dtype": np.float64, "reset": reset, "ensure_min_features": 2}
+        if reset:
+            options["ensure_min_samples"] = 2
+        if y is None:
+            X = validate_data(self, X, **options)
+        else:
+            X, y = validate_data(self, X, y, y_numeric=True, **options)
+            y = np.asarray(y, dtype=np.float64)
+        on_a_line = isinstance(geometry, str) and geometry == "line"
+        geometry = resolve_geometry(geometry, -(-X.shape[1] // 2))
+        if X.shape[1] % 2 and (on_a_line or not reset):
+            X = np.column_stack([X, np.zeros(len(X))])
+        whom = type(self).__name__
+        check_width(X.shape[1], 2 * geometry.n_cells, geometry, whom)
+        pairs = X.reshape(len(X), 2, geometry.n_cells)
+        for side in range(2):
+            check_charges(pairs[:, side], whom, allow_empty=not reset)
+        fractions = normalized(pairs.reshape(-1, geometry.n_cells))
+        return fractions.reshape(pairs.shape), y, geometry
+
+    def _targets(self, pairs, y):
+        """Return the pairs to train on, and their (distance, scale) in two columns."""
+        if self.head == "linear":
+            return pairs, np.column_stack([y, np.ones(len(y))]).astype(np.float32)
+        n_cells = pairs.shape[1] // 2
+        variation = np.abs(pairs[:, :n_cells] - pairs[:, n_cells:]).sum(axis=1) / 2
+        # Equal wafers are right by construction; there is nothing to learn from them.
+        differ = variation > 0
+        if differ.sum() < 2:
+            raise ValueError(
+                "EMDRegressor needs at least two pairs of different wafers to learn "
+                f"from; got {differ.sum()}."
+            )
+        return pairs[differ], np.column_stack([y, variation]).astype(np.float32)[differ]
+
+
+def _flat_pairs(X, geometry):
+    """Turn stacked pairs of cells or images into flat ones; leave the rest as it is."""
+    if getattr(X, "ndim", 2) == 3 and X.shape[1] == 2:
+        return np.asarray(X).reshape(len(X), -1)
+    if getattr(X, "ndim", 2) == 5 and X.shape[1] == 2:
+        X = np.asarray(X)
+        geometry = resolve_geometry(geometry, X[0, 0].size if len(X) else 1)
+        wafers = X.reshape(-1, *X.shape[2:])
+        layout = geometry.layout(layout_of_images(wafers, geometry, "EMDRegressor"))
+        return layout.invert(wafers).reshape(len(X), -1)
+    return X
+
+
+def _loss_over_scale(name):
+    """Return a loss on distances over a scale, which stands in y_true's 2nd column."""
+    from skemd._backend import keras
+
+    function = keras.losses.get(_LOSSES[name])
+
+    def loss(y_true, y_pred):
+        distance, scale = y_true[:, 0], keras.ops.maximum(y_true[:, 1], 1e-30)
+        return function((distance / scale)[:, None], (y_pred / scale)[:, None])
+
+    return loss
+
+
+def _random_symmetries(geometry):
+    """Return a function that turns each pair of a batch by a random symmetry."""
+    if not geometry.symmetries:
+        return None
+    cells = np.arange(geometry.n_cells)
+    turns = np.array([cells, *geometry.symmetries])
+    # Both wafers of a flat pair turn together.
+    turns = np.concatenate([turns, turns + geometry.n_cells], axis=1)
+
+    def augment(pairs, rng):
+        return np.take_along_axis(
+            pairs, turns[rng.randint(len(turns), size=len(pairs))], 1
+        )
+
+    return augment
