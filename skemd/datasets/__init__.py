@@ -1,0 +1,14 @@
+"""Wafers to learn from: synthetic ones, and a reader for real ones.
+
+:func:`make_wafers` draws wafers of trigger-cell charges as pile-up collisions and
+electromagnetic showers leave them in the CMS endcap calorimeter, in seconds and without
+any download. :func:`load_wafers` reads wafers of a real or fully simulated detector
+from CSV files. Both give one row of 48 charges a wafer in CALQ counts (35.1 counts =
+1 transverse MIP). Each has a card in ``datasets/descr`` that says where it comes from.
+"""
+
+from skemd.datasets._loading import load_wafers
+from skemd.datasets._pairs import make_pairs
+from skemd.datasets._wafers import make_wafers
+
+__all__ = ["load_wafers", "make_pairs", "make_wafers"]
