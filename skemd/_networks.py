@@ -12,16 +12,18 @@ import numpy as np
 from skemd import layers
 from skemd._backend import keras
 from skemd._stepping import compiled_forward
-from skemd._training import fixed_batches
+from skemd._training import fixed_batches, weights_of
 
 __all__ = ["FittedNetwork", "build_autoencoder", "build_emd_network", "seeds_from"]
 
-# The paper's penalty on the weights of the EMD CNN.
-_L2 = 1e-4
+# The penalty on the weights of the paper's EMD CNN.
+_PAPER_L2 = 1e-4
 # Keras's default of 0.99 is too slow for trainings of a few hundred steps.
 _BATCH_NORM_MOMENTUM = 0.95
 # Below four pixels there is nothing left to stride over.
 _MIN_STRIDED_SIDE = 4
+# Far below what float32 can tell apart in wafers of unit sum.
+_SMALLEST_VARIATION = 1e-12
 _PREDICT_BATCH = 500
 _BUILD_LOCK = threading.RLock()
 
@@ -50,13 +52,15 @@ def build_emd_network(
     r"""Build the CNN that approximates the EMD between two wafers.
 
     Both wafers are laid out as images, stacked as channels, and go through
-    convolutions and dense layers, each followed by batch normalisation and ReLU, to
-    one number. These numbers are averaged over both orders of the wafers.
+    convolutions and dense layers, each followed by ReLU, to one number. These numbers
+    are averaged over both orders of the wafers.
 
-    With the head "linear" that average is the EMD; with three convolutions of 32
-    5 x 5 filters and a dense layer of 256 units this is the network of the paper.
-    With the head "bounded" the average x gives the mean distance that charge moves,
-    which the part of the charge that has to move, the total variation, multiplies:
+    With the head "linear" that average is the EMD, and every layer has batch
+    normalisation and a penalty on its weights; with three convolutions of 32 5 x 5
+    filters and a dense layer of 256 units this is the network of the paper. With the
+    head "bounded" the network sees only the charge that has to move, since the EMD
+    depends on nothing else, and the average x gives the mean distance that it moves;
+    the part of the charge that has to move, the total variation, multiplies it:
 
     .. math:: \tfrac12 \sum_i |a_i - b_i| \;
         \bigl(d_{min} + (d_{max} - d_{min}) \, \sigma(x)\bigr).
@@ -87,36 +91,38 @@ def build_emd_network(
         distances of shape (n_pairs,) in the unit of the geometry.
     """
     pairs = keras.Input((2 * n_cells,), name="pairs")
+    if head == "bounded":
+        x, variation = _what_moves(pairs, n_cells)
+    else:
+        x = pairs
     # Both orders run side by side through one trunk, as a batch of twice the size.
-    swapped = keras.ops.roll(pairs, n_cells, axis=1)
-    both = keras.ops.concatenate([pairs, swapped], axis=0)
+    both = keras.ops.concatenate([x, keras.ops.roll(x, n_cells, axis=1)], axis=0)
     wafers = keras.ops.reshape(both, (-1, n_cells))
     images = layers.CellsToImage(image_shape, cell_to_pixel, name="layout")(wafers)
     height, width, channels = image_shape
     x = keras.ops.reshape(images, (-1, 2, height, width, channels))
     x = keras.ops.transpose(x, (0, 2, 3, 1, 4))
     x = keras.ops.reshape(x, (-1, height, width, 2 * channels))
+    penalty = keras.regularizers.L2(_PAPER_L2) if head == "linear" else None
     for number in range(1, n_conv_layers + 1):
         convolution = layers.GridConv2D(
             n_filters,
             kernel_size,
             kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-            kernel_regularizer=keras.regularizers.L2(_L2),
+            kernel_regularizer=penalty,
             name=f"conv_{number}",
         )
-        x = _normalized_relu(convolution(x), f"conv_{number}")
+        x = _activated(convolution(x), head, f"conv_{number}")
     x = keras.layers.Flatten(name="flatten")(x)
     for number in range(1, n_dense_layers + 1):
-        dense = _dense(n_dense_units, next(seeds), f"dense_{number}", l2=_L2)
-        x = _normalized_relu(dense(x), f"dense_{number}")
+        dense = _dense(n_dense_units, next(seeds), f"dense_{number}", penalty=penalty)
+        x = _activated(dense(x), head, f"dense_{number}")
     x = _dense(1, next(seeds), "output")(x)
     one_order, other_order = keras.ops.split(keras.ops.reshape(x, (2, -1)), 2, axis=0)
     output = keras.ops.reshape((one_order + other_order) / 2, (-1,))
     if head == "bounded":
         span = max_distance - min_distance
-        distance = min_distance + span * keras.ops.sigmoid(output)
-        difference = pairs[:, :n_cells] - pairs[:, n_cells:]
-        output = distance * keras.ops.sum(keras.ops.abs(difference), axis=1) / 2
+        output = variation * (min_distance + span * keras.ops.sigmoid(output))
     return keras.Model(pairs, output, name="emd_cnn")
 
 
@@ -230,7 +236,7 @@ class FittedNetwork:
 
     def store(self):
         """Take the live model's present weights over."""
-        self.weights = self.model.get_weights()
+        self.weights = weights_of(self.model)
         return self
 
     def copy(self):
@@ -276,12 +282,35 @@ class FittedNetwork:
             return BUILDERS[self.builder](**self.config, seeds=seeds)
 
 
-def _dense(units, seed, name, activation=None, l2=None):
+def _what_moves(pairs, n_cells):
+    """Cancel the charge that both wafers share and bring the rest to one scale.
+
+    The EMD depends on nothing but the difference of the two wafers, and grows with it
+    in proportion. The network need not learn that if it sees just the surplus and the
+    deficit, each of the same sum, and the total variation multiplies what it says.
+
+    Returns
+    -------
+    moving : tensor of shape (n_pairs, 2 * n_cells)
+        Surplus and deficit.
+    variation : tensor of shape (n_pairs,)
+        The part of the charge that has to move.
+    """
+    difference = pairs[:, :n_cells] - pairs[:, n_cells:]
+    both_ways = keras.ops.concatenate([difference, -difference], axis=1)
+    charge = keras.ops.relu(both_ways)
+    variation = keras.ops.sum(charge, axis=1, keepdims=True) / 2
+    moving = charge / keras.ops.maximum(variation, _SMALLEST_VARIATION)
+    # Numbers around one are what initialisers are made for.
+    return moving * (n_cells / 2), variation[:, 0]
+
+
+def _dense(units, seed, name, activation=None, penalty=None):
     return keras.layers.Dense(
         units,
         activation=activation,
         kernel_initializer=keras.initializers.GlorotUniform(seed),
-        kernel_regularizer=None if l2 is None else keras.regularizers.L2(l2),
+        kernel_regularizer=penalty,
         name=name,
     )
 
@@ -297,8 +326,11 @@ def _conv(name, layer, filters, kernel_size, strides, activation, seeds):
     )
 
 
-def _normalized_relu(x, name):
-    x = keras.layers.BatchNormalization(
-        momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm"
-    )(x)
+def _activated(x, head, name):
+    # The statistics of batch normalisation differ between training and prediction;
+    # for the bounded head, whose inputs have one scale, doing without is more accurate.
+    if head == "linear":
+        x = keras.layers.BatchNormalization(
+            momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm"
+        )(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)

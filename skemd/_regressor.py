@@ -65,7 +65,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Whether to turn and mirror pairs at random by the geometry's symmetries.
     epochs : int, default=20
         Most passes over the pairs.
-    batch_size : int, default=250
+    batch_size : int, default=125
         Pairs a step.
     learning_rate : float, default=0.002
         Peak learning rate of Adam.
@@ -136,7 +136,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         layout="4x4x3",
         augment=True,
         epochs=20,
-        batch_size=250,
+        batch_size=125,
         learning_rate=0.002,
         validation_fraction=0.1,
         early_stopping=True,
@@ -343,9 +343,13 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         """Return pairs of unit sum, shape (n_pairs, 2, n_cells), y, and geometry."""
         geometry = self.geometry if reset else self.geometry_
         X = _flat_pairs(X, geometry)
-        options = {"dtype": np.float64, "reset": reset, "ensure_min_features": 2}
-        if reset:
-            options["ensure_min_samples"] = 2
+        least = 2 if reset else 1
+        options = {
+            "dtype": np.float64,
+            "reset": reset,
+            "ensure_min_samples": least,
+            "ensure_min_features": least,
+        }
         if y is None:
             X = validate_data(self, X, **options)
         else:

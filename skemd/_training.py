@@ -14,7 +14,7 @@ from skemd._backend import keras
 from skemd._progress import ProgressBar
 from skemd._stepping import Stepper, compiled_forward
 
-__all__ = ["fixed_batches", "train"]
+__all__ = ["fixed_batches", "train", "weights_of"]
 
 # Part of the training, counted in steps, over which the learning rate rises.
 _WARM_UP = 0.05
@@ -109,7 +109,7 @@ def train(
                 history["val_loss"].append(watched)
             _check_finite(watched, epoch, learning_rate)
             if watched < best["loss"] or not early_stopping:
-                weights = model.get_weights()
+                weights = weights_of(model)
                 best = {"loss": watched, "epoch": epoch, "weights": weights}
             elif epoch - best["epoch"] >= patience:
                 break
@@ -158,6 +158,15 @@ def fixed_batches(run, n_samples, batch_size, *arrays):
         batches = [_filled_up(batch, batch_size) for batch in batches]
         results.append(keras.ops.convert_to_numpy(run(*batches))[:n_rows])
     return np.concatenate(results)
+
+
+def weights_of(model):
+    """Return copies of a model's weights as NumPy arrays, in ``get_weights``'s order.
+
+    Keras's own method draws a deprecation warning from NumPy 2 on some backends.
+    """
+    values = [weight.value for weight in model.weights]
+    return [np.array(keras.ops.convert_to_numpy(value)) for value in values]
 
 
 def _split(n_samples, validation_fraction, early_stopping, rng):

@@ -260,7 +260,8 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         reset=reset,
         dtype=[np.float64, np.float32],
         ensure_min_samples=2 if reset else 1,
-        ensure_min_features=2,
+        # Behind fit the number of columns has a clearer message of its own.
+        ensure_min_features=2 if reset else 1,
     )
     geometry = resolve_geometry(geometry, X.shape[1])
     check_width(X.shape[1], geometry.n_cells, geometry, whom)
