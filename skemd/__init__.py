@@ -16,7 +16,7 @@ _HOME_OF = {
     "EMDAutoencoder": "skemd._autoencoder",
     "emd_score": "skemd.metrics",
 }
-_MODULES = ("datasets", "distance", "geometry", "layers", "losses", "metrics")
+_MODULES = ("datasets", "distance", "geometry", "layers", "losses", "metrics", "plot")
 
 __all__ = [*_HOME_OF, *_MODULES]
 

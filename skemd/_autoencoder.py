@@ -20,7 +20,9 @@ from skemd._validation import (
     check_number,
     check_training_parameters,
     resolve_layout,
+    takes_any_histograms,
     validated_cells,
+    without_empty,
 )
 from skemd.datasets import make_pairs
 from skemd.geometry import hgcal_wafer
@@ -92,7 +94,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         How many joblib workers compute exact EMDs, in `score` and for the labels of a
         regressor that is fitted here.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Where the cells are. "wafer" insists on 48 cells; "line" takes any number.
+        Where the cells are. "wafer" insists on 48 cells; "line" takes any number, and
+        `fit` leaves out rows without charge.
 
     Attributes
     ----------
@@ -195,8 +198,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         self._check_parameters()
         X, geometry, came_as = validated_cells(
-            self, X, geometry=self.geometry, reset=True, allow_empty=False
+            self,
+            X,
+            geometry=self.geometry,
+            reset=True,
+            allow_empty=takes_any_histograms(self.geometry),
         )
+        (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         layout = (
             geometry.layout(came_as)
             if came_as

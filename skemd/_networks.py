@@ -24,6 +24,8 @@ _BATCH_NORM_MOMENTUM = 0.95
 _MIN_STRIDED_SIDE = 4
 # Far below what float32 can tell apart in wafers of unit sum.
 _SMALLEST_VARIATION = 1e-12
+# Mean sum of wafers that are normalised to their leading bit.
+_TYPICAL_SUM = 1.5
 _PREDICT_BATCH = 500
 _BUILD_LOCK = threading.RLock()
 
@@ -190,7 +192,19 @@ def build_autoencoder(
     x = _conv("deconv", transpose, n_filters, kernel_size, steps, "relu", seeds)(x)
     # An odd side comes back one pixel too long.
     x = x[:, :height, :width, :]
-    x = _conv("pixels", transpose, channels, kernel_size, 1, "sigmoid", seeds)(x)
+    # A wafer divided by the power of two below its sum has a sum of about 1.5. Starting
+    # there keeps the first steps from driving units into ReLU's dead side.
+    share = _TYPICAL_SUM / len(cell_to_pixel)
+    x = _conv(
+        "pixels",
+        transpose,
+        channels,
+        kernel_size,
+        1,
+        "sigmoid",
+        seeds,
+        bias=keras.initializers.Constant(np.log(share / (1 - share))),
+    )(x)
     decoder = keras.Model(code, x, name="decoder")
 
     to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells")
@@ -315,13 +329,14 @@ def _dense(units, seed, name, activation=None, penalty=None):
     )
 
 
-def _conv(name, layer, filters, kernel_size, strides, activation, seeds):
+def _conv(name, layer, filters, kernel_size, strides, activation, seeds, bias="zeros"):
     return layer(
         filters,
         kernel_size,
         strides,
         activation=activation,
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+        bias_initializer=bias,
         name=name,
     )
 

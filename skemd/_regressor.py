@@ -17,6 +17,8 @@ from skemd._validation import (
     layout_of_images,
     resolve_geometry,
     resolve_layout,
+    takes_any_histograms,
+    without_empty,
 )
 from skemd.distance import paired_emd
 from skemd.pretrained import load_pretrained
@@ -29,6 +31,8 @@ _LOSSES = {
     "huber": "huber",
     "msle": "mean_squared_logarithmic_error",
 }
+# Below this total variation, rounding to float32 shows in the label's ratio to it.
+_SMALLEST_VARIATION = 1e-4
 
 
 class EMDRegressor(RegressorMixin, BaseEstimator):
@@ -84,8 +88,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         How many joblib workers compute exact EMDs where `y` is not given.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
-        width, and for an odd one the second histogram's last cell, which is missing,
-        as empty.
+        width, an odd one as if the second histogram's missing last cell were empty,
+        and `fit` leaves out pairs with a histogram without charge.
 
     Attributes
     ----------
@@ -229,11 +233,10 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             "emd", self._network_config(geometry, layout), seeds=seeds_from(rng)
         )
         pairs = pairs.reshape(len(pairs), -1).astype(np.float32)
-        pairs, targets = self._targets(pairs, y)
         self.history_ = train(
             network.model,
             pairs,
-            targets,
+            self._targets(pairs, y),
             _loss_over_scale(self.loss),
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -355,32 +358,31 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         else:
             X, y = validate_data(self, X, y, y_numeric=True, **options)
             y = np.asarray(y, dtype=np.float64)
-        on_a_line = isinstance(geometry, str) and geometry == "line"
-        geometry = resolve_geometry(geometry, -(-X.shape[1] // 2))
-        if X.shape[1] % 2 and (on_a_line or not reset):
+        lenient = takes_any_histograms(self.geometry)
+        if X.shape[1] % 2 and (lenient or not reset):
             X = np.column_stack([X, np.zeros(len(X))])
         whom = type(self).__name__
+        geometry = resolve_geometry(geometry, X.shape[1] // 2)
         check_width(X.shape[1], 2 * geometry.n_cells, geometry, whom)
         pairs = X.reshape(len(X), 2, geometry.n_cells)
         for side in range(2):
-            check_charges(pairs[:, side], whom, allow_empty=not reset)
+            check_charges(pairs[:, side], whom, allow_empty=lenient or not reset)
+        if reset:
+            both_charged = pairs.any(axis=2).all(axis=1)
+            pairs, y = without_empty(both_charged, whom, pairs, y)
         fractions = normalized(pairs.reshape(-1, geometry.n_cells))
         return fractions.reshape(pairs.shape), y, geometry
 
     def _targets(self, pairs, y):
-        """Return the pairs to train on, and their (distance, scale) in two columns."""
-        if self.head == "linear":
-            return pairs, np.column_stack([y, np.ones(len(y))]).astype(np.float32)
-        n_cells = pairs.shape[1] // 2
-        variation = np.abs(pairs[:, :n_cells] - pairs[:, n_cells:]).sum(axis=1) / 2
-        # Equal wafers are right by construction; there is nothing to learn from them.
-        differ = variation > 0
-        if differ.sum() < 2:
-            raise ValueError(
-                "EMDRegressor needs at least two pairs of different wafers to learn "
-                f"from; got {differ.sum()}."
-            )
-        return pairs[differ], np.column_stack([y, variation]).astype(np.float32)[differ]
+        """Return what the loss compares: distances and their scales, in two columns."""
+        scale = np.ones(len(y))
+        if self.head == "bounded":
+            n_cells = pairs.shape[1] // 2
+            variation = np.abs(pairs[:, :n_cells] - pairs[:, n_cells:]).sum(axis=1) / 2
+            # Equal wafers are right by construction. With a scale of one they, and
+            # those that float32 can hardly tell apart, have no weight in the training.
+            scale = np.where(variation > _SMALLEST_VARIATION, variation, scale)
+        return np.column_stack([y, scale]).astype(np.float32)
 
 
 def _flat_pairs(X, geometry):
@@ -403,7 +405,7 @@ def _loss_over_scale(name):
     function = keras.losses.get(_LOSSES[name])
 
     def loss(y_true, y_pred):
-        distance, scale = y_true[:, 0], keras.ops.maximum(y_true[:, 1], 1e-30)
+        distance, scale = y_true[:, 0], y_true[:, 1]
         return function((distance / scale)[:, None], (y_pred / scale)[:, None])
 
     return loss

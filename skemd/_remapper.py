@@ -9,6 +9,7 @@ from skemd._validation import (
     check_charges,
     check_width,
     resolve_layout,
+    takes_any_histograms,
     validated_cells,
 )
 
@@ -83,7 +84,11 @@ class WaferRemapper(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
                 f"normalize must be one of {NORMALIZATIONS}; got {self.normalize!r}."
             )
         X, geometry, _ = validated_cells(
-            self, X, geometry=self.geometry, reset=True, allow_empty=False
+            self,
+            X,
+            geometry=self.geometry,
+            reset=True,
+            allow_empty=takes_any_histograms(self.geometry),
         )
         self.layout_ = resolve_layout(geometry, self.layout)
         self.geometry_ = geometry

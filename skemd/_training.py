@@ -14,7 +14,7 @@ from skemd._backend import keras
 from skemd._progress import ProgressBar
 from skemd._stepping import Stepper, compiled_forward
 
-__all__ = ["fixed_batches", "train", "weights_of"]
+__all__ = ["batches_of_rows", "fixed_batches", "train", "weights_of"]
 
 # Part of the training, counted in steps, over which the learning rate rises.
 _WARM_UP = 0.05
@@ -97,7 +97,7 @@ def train(
     try:
         for epoch in range(epochs):
             losses = []
-            for rows in _batches_of_rows(train_rows, batch_size, rng):
+            for rows in batches_of_rows(train_rows, batch_size, rng):
                 batch = inputs[rows] if augment is None else augment(inputs[rows], rng)
                 losses.append(stepper.step(batch, targets[rows]))
                 bar.update(epoch * steps_per_epoch + len(losses), _note(history))
@@ -179,11 +179,25 @@ def _split(n_samples, validation_fraction, early_stopping, rng):
     return rows[n_held_out:], rows[:n_held_out]
 
 
-def _batches_of_rows(rows, batch_size, rng):
+def batches_of_rows(rows, batch_size, rng):
     """Yield each row once in a new order, in batches of one size.
 
     The last batch is filled up from the beginning of the same order, so that no
     sample is left out and batch statistics see true samples only.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        At least `batch_size` of them.
+    batch_size : int
+        Rows of each batch.
+    rng : numpy.random.RandomState
+        Source of the order.
+
+    Yields
+    ------
+    rows : ndarray of int of shape (batch_size,)
+        The next batch.
     """
     order = rng.permutation(rows)
     order = np.concatenate([order, order[: -len(order) % batch_size]])

@@ -5,6 +5,7 @@ where the first offence is, and what to do about it.
 """
 
 import numbers
+import warnings
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -267,6 +268,45 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
     check_width(X.shape[1], geometry.n_cells, geometry, whom)
     check_charges(X, whom, allow_empty=allow_empty)
     return X, geometry, layout_name
+
+
+def takes_any_histograms(geometry):
+    """Say whether the `geometry` parameter is the lenient one, "line".
+
+    The wafer, and any geometry of the user's own, insists that every row in fit holds
+    charge. Histograms of unknown origin on a line may well be empty now and then: fit
+    leaves them out, and says so.
+    """
+    return isinstance(geometry, str) and geometry == "line"
+
+
+def without_empty(has_charge, whom, *arrays):
+    """Leave samples without charge out of fit, with a warning.
+
+    Parameters
+    ----------
+    has_charge : ndarray of bool of shape (n_samples,)
+        Which samples to keep.
+    whom : str
+        Who asks, for the message.
+    *arrays : ndarray of shape (n_samples, ...) or None
+        What to take them from.
+
+    Returns
+    -------
+    arrays : list of ndarray or None
+        In the same order.
+    """
+    if has_charge.all():
+        return list(arrays)
+    message = (
+        f"{(~has_charge).sum()} of {len(has_charge)} samples hold no charge and have "
+        f"no earth mover's distance ({name_rows(~has_charge)})"
+    )
+    if has_charge.sum() < 2:
+        raise ValueError(f"{whom} needs at least two samples with charge; {message}.")
+    warnings.warn(f"{whom} leaves samples out: {message}.", stacklevel=3)
+    return [array if array is None else array[has_charge] for array in arrays]
 
 
 def check_width(width, expected, geometry, whom):

@@ -38,7 +38,9 @@ class GridConv2D(keras.layers.Layer):
     activation : str or None, default=None
         Name of a Keras activation.
     kernel_initializer : str or keras.initializers.Initializer
-        How the kernel starts; biases start at zero.
+        How the kernel starts.
+    bias_initializer : str or keras.initializers.Initializer
+        How the bias starts.
     kernel_regularizer : keras.regularizers.Regularizer or None, default=None
         Penalty on the kernel.
 
@@ -59,6 +61,7 @@ class GridConv2D(keras.layers.Layer):
         strides=1,
         activation=None,
         kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
         kernel_regularizer=None,
         **kwargs,
     ):
@@ -70,6 +73,7 @@ class GridConv2D(keras.layers.Layer):
         )
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape):
@@ -82,7 +86,7 @@ class GridConv2D(keras.layers.Layer):
             regularizer=self.kernel_regularizer,
         )
         self.bias = self.add_weight(
-            name="bias", shape=(self.filters,), initializer="zeros"
+            name="bias", shape=(self.filters,), initializer=self.bias_initializer
         )
 
     def compute_output_shape(self, input_shape):
@@ -109,6 +113,7 @@ class GridConv2D(keras.layers.Layer):
             "strides": self.strides,
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 

@@ -1,0 +1,95 @@
+"""Time rivals in turns and report ratios with their spread over the turns."""
+
+import dataclasses
+import time
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Comparison:
+    """Seconds of rivals for the same work, one column a turn.
+
+    Attributes
+    ----------
+    work : str
+        What was done.
+    unit : str
+        What the items are, for the rates.
+    n_items : int
+        Items in one turn.
+    seconds : dict of str to list of float
+        For each rival its turns.
+    ours : str
+        Which rival is skemd.
+    target : float
+        The ratio to every rival that shall be reached; variants of skemd's own, whose
+        names start with `ours`, have none.
+    """
+
+    work: str
+    unit: str
+    n_items: int
+    seconds: dict
+    ours: str
+    target: float
+
+    def ratios(self, rival):
+        """Return how many times faster skemd was than a rival, turn by turn."""
+        return np.array(self.seconds[rival]) / np.array(self.seconds[self.ours])
+
+    def rows(self):
+        """Return the table's rows: work, rival, rate, ratio with its range, target."""
+        rows = []
+        for rival, turns in self.seconds.items():
+            rate = f"{self.n_items / np.median(turns):,.0f} {self.unit}/s"
+            if rival == self.ours:
+                rows.append((self.work, rival, rate, "1", ""))
+                continue
+            ratios = self.ratios(rival)
+            spread = f"{np.median(ratios):.1f} ({ratios.min():.1f}-{ratios.max():.1f})"
+            target = "" if rival.startswith(self.ours) else f"{self.target:g}"
+            rows.append((self.work, rival, rate, spread, target))
+        return rows
+
+    def as_json(self):
+        """Return everything measured, as plain values."""
+        return dataclasses.asdict(self)
+
+
+def in_turns(rivals, n_turns):
+    """Run each rival once a turn, after one turn that does not count.
+
+    Parameters
+    ----------
+    rivals : dict of str to callable
+        What to run.
+    n_turns : int
+        Turns that count.
+
+    Returns
+    -------
+    seconds : dict of str to list of float
+        For each rival its turns.
+    """
+    seconds = {name: [] for name in rivals}
+    for turn in range(n_turns + 1):
+        for name, run in rivals.items():
+            started = time.perf_counter()
+            run()
+            if turn > 0:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def table(comparisons):
+    """Return a reStructuredText table of all comparisons."""
+    header = ("work", "rival", "rate", "skemd is faster by (range)", "target")
+    rows = [header, *(row for comparison in comparisons for row in comparison.rows())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [
+        "  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    return "\n".join([rule, lines[0].rstrip(), rule, *map(str.rstrip, lines[1:]), rule])

@@ -1,0 +1,128 @@
+"""skemd's networks against the same networks from Keras's own layers.
+
+The rival has the same weights and gives the same numbers; it is trained with Keras's
+``fit`` and predicts with Keras's ``predict``, as one would without skemd.
+"""
+
+from unittest import mock
+
+import numpy as np
+
+from benchmarks._compare import Comparison, in_turns
+from skemd import EMDAutoencoder, EMDRegressor, layers
+from skemd._backend import keras
+from skemd._networks import BUILDERS, seeds_from
+from skemd._stepping import Stepper
+from skemd._training import batches_of_rows
+from skemd.datasets import make_pairs, make_wafers
+
+BATCH_SIZE = 500
+
+
+def compare_regressor(n_turns, n_pairs=4_000):
+    """Compare training and predicting of the EMD CNN."""
+    X = make_wafers(2_000, random_state=1_000)
+    pairs, y, _ = make_pairs(X, n_pairs, random_state=0)
+    pairs = pairs.astype(np.float32)
+    settings = {"epochs": 1, "early_stopping": False, "random_state": 0}
+    regressor = EMDRegressor(batch_size=BATCH_SIZE, **settings).fit(pairs, y)
+    rival = from_keras_layers(regressor.network_)
+    np.testing.assert_allclose(
+        rival.predict(pairs, verbose=0), regressor.predict(pairs), rtol=1e-3, atol=1e-3
+    )
+    return _training_and_predicting(
+        ("EMDRegressor", "pairs"),
+        (regressor.network_, rival),
+        (pairs, y.astype(np.float32)),
+        n_turns,
+        targets=(10, 15),
+    )
+
+
+def compare_autoencoder(n_turns, n_wafers=30_000):
+    """Compare training and predicting of the autoencoder with squared errors."""
+    X = make_wafers(n_wafers, random_state=1_000)
+    autoencoder = EMDAutoencoder(
+        loss="mse", epochs=1, early_stopping=False, random_state=0
+    ).fit(X)
+    rival = from_keras_layers(autoencoder.network_)
+    cells = (X / X.sum(axis=1, keepdims=True)).astype(np.float32)
+    images = autoencoder.layout_.apply(cells)
+    np.testing.assert_allclose(
+        rival.predict(images[:100], verbose=0),
+        autoencoder.network_.run(images[:100]),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+    return _training_and_predicting(
+        ("EMDAutoencoder", "wafers"),
+        (autoencoder.network_, rival),
+        (images, cells),
+        n_turns,
+        targets=(1.5, 1),
+    )
+
+
+def from_keras_layers(network):
+    """Return the same network, weights included, with Keras's own convolutions."""
+
+    def same(layer):
+        def build(filters, kernel_size, strides=1, **options):
+            return layer(filters, kernel_size, strides, padding="same", **options)
+
+        return build
+
+    swaps = {
+        "GridConv2D": same(keras.layers.Conv2D),
+        "GridConv2DTranspose": same(keras.layers.Conv2DTranspose),
+    }
+    with mock.patch.multiple(layers, **swaps):
+        seeds = seeds_from(np.random.RandomState(0))
+        model = BUILDERS[network.builder](**network.config, seeds=seeds)
+    model.set_weights(network.weights)
+    return model
+
+
+def _training_and_predicting(names, networks, data, n_turns, targets):
+    """Time an epoch, and a prediction, of our network and of the rival's."""
+    name, unit = names
+    network, rival = networks
+    inputs = data[0]
+    work = {
+        "training": (_epoch(network.model, *data), _keras_epoch(rival, *data)),
+        "predicting": (
+            lambda: network.run(inputs),
+            lambda: rival.predict(inputs, batch_size=BATCH_SIZE, verbose=0),
+        ),
+    }
+    comparisons = []
+    for (verb, (run, rival_run)), target in zip(work.items(), targets, strict=True):
+        seconds = in_turns({name: run, "Keras's layers and fit": rival_run}, n_turns)
+        comparisons.append(
+            Comparison(f"{verb}, {name}", unit, len(inputs), seconds, name, target)
+        )
+    return comparisons
+
+
+def _epoch(model, inputs, targets):
+    """Return a function that trains for one epoch as skemd's loop does it."""
+
+    def squared_error(y_true, y_pred):
+        return keras.ops.square(y_true - y_pred)
+
+    stepper = Stepper(model, squared_error, keras.optimizers.Adam())
+    rng = np.random.RandomState(0)
+    rows = np.arange(len(inputs))
+
+    def run():
+        for chosen in batches_of_rows(rows, BATCH_SIZE, rng):
+            value = stepper.step(inputs[chosen], targets[chosen])
+        return float(value)
+
+    return run
+
+
+def _keras_epoch(model, inputs, targets):
+    """Return a function that trains for one epoch as Keras does it."""
+    model.compile(optimizer=keras.optimizers.Adam(), loss="mse")
+    return lambda: model.fit(inputs, targets, batch_size=BATCH_SIZE, verbose=0)
