@@ -9,12 +9,13 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._networks import FittedNetwork, seeds_from
 from skemd._regressor import EMDRegressor
-from skemd._scaling import normalized, scaled, with_sums
+from skemd._scaling import scaled, with_sums
 from skemd._training import train
 from skemd._validation import (
     check_number,
@@ -54,9 +55,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         on two tensors of shape (n_samples, n_cells) with one value a sample, such as
         the objects of :mod:`skemd.losses`.
     emd_regressor : EMDRegressor or None, default=None
-        The learned EMD of ``loss="emdcnn"``, fitted; it is only read. None for the one
-        that ships with the package or, for other geometries than the wafer, one that
-        is fitted on pairs drawn from `X`.
+        The learned EMD of ``loss="emdcnn"``, fitted; it is only read, and clones share
+        it. To search over several, wrap each in scikit-learn's FrozenEstimator. None
+        for the one that ships with the package or, for other geometries than the
+        wafer, one that is fitted on pairs drawn from `X`.
     n_components : int, default=16
         Numbers in a code.
     latent_bits : int or None, default=None
@@ -109,6 +111,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "loss" and "val_loss" for each epoch.
     n_iter_ : int
         Epochs that were run.
+    typical_sum_ : float
+        Median charge of the wafers in fit, in the unit of `X`.
     geometry_ : Geometry
         The geometry of the data.
     n_features_in_ : int
@@ -236,6 +240,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.geometry_ = geometry
         self.layout_ = layout
         self.n_iter_ = len(self.history_["loss"])
+        self.typical_sum_ = float(np.median(X.sum(axis=1)))
         self._returns_images = came_as is not None
         self._n_features_out = self.n_components
         return self
@@ -259,7 +264,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
 
     def inverse_transform(self, X):
-        """Decode codes to wafers of unit sum.
+        """Decode codes to wafers of the charge that was typical in `fit`.
 
         Parameters
         ----------
@@ -270,8 +275,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         wafers : ndarray of shape (n_samples, n_cells), or images
             In the form in which `fit` saw wafers: rows of cells, or images of that
-            layout. A code does not hold a wafer's total charge, so each wafer has unit
-            sum; `predict` keeps the sums.
+            layout. A code does not hold a wafer's total charge, so each wafer gets the
+            median one of `fit`, which is right for what stands in front of this in a
+            pipeline; `predict` keeps the sums.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=np.float32, estimator=self)
@@ -281,7 +287,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 f"numbers; this autoencoder's have {self._n_features_out}."
             )
         images = self.network_.run(codes, part="decoder")
-        cells = normalized(self.layout_.invert(images))
+        sums = np.full(len(codes), self.typical_sum_)
+        cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
 
     def predict(self, X):
@@ -299,8 +306,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             `X`. A wafer without charge gives zeros.
         """
         check_is_fitted(self)
-        X = self._validated(X)
-        return with_sums(self.network_.run(self._images(X)), X.sum(axis=1))
+        return self._reconstructed(self._validated(X))
 
     def score(self, X, y=None):
         """Return minus the mean exact EMD between wafers and their reconstructions.
@@ -319,9 +325,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        return -mean_emd(
-            X, self.predict(X), geometry=self.geometry_, n_jobs=self.n_jobs
-        )
+        reconstructed = self._reconstructed(X)
+        return -mean_emd(X, reconstructed, geometry=self.geometry_, n_jobs=self.n_jobs)
 
     @property
     def model_(self):
@@ -386,8 +391,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if not isinstance(self.loss, str) or self.loss != "emdcnn":
             return resolve_loss(self.loss, geometry), None
         if self.emd_regressor is not None:
-            _check_regressor(self.emd_regressor, geometry)
-            return LearnedEMD(self.emd_regressor).call, None
+            regressor = _checked_regressor(self.emd_regressor, geometry)
+            return LearnedEMD(regressor).call, None
         if geometry == hgcal_wafer():
             return LearnedEMD(EMDRegressor.from_pretrained("hgcal-wafer")).call, None
         regressor = EMDRegressor(
@@ -409,12 +414,17 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         return X
 
+    def _reconstructed(self, X):
+        return with_sums(self.network_.run(self._images(X)), X.sum(axis=1))
+
     def _images(self, X):
         return self.layout_.apply(scaled(X, "msb").astype(np.float32))
 
 
-def _check_regressor(regressor, geometry):
+def _checked_regressor(regressor, geometry):
     """Check that a regressor that the user passed can serve as the loss."""
+    if isinstance(regressor, FrozenEstimator):
+        regressor = regressor.estimator
     if not isinstance(regressor, EMDRegressor):
         raise ValueError(
             "emd_regressor must be a fitted EMDRegressor or None; got "
@@ -431,6 +441,7 @@ def _check_regressor(regressor, geometry):
             f"of {regressor.geometry_.n_cells} cells, but the wafers have the "
             f"{geometry.name} geometry of {geometry.n_cells}. Fit one for it."
         )
+    return regressor
 
 
 def _name_of(loss):

@@ -27,6 +27,7 @@ class ProgressBar:
         self.started = time.monotonic()
         self._last_drawn = -float("inf")
         self._drawn_length = 0
+        self._state = (0, "")
 
     def update(self, done, note=""):
         """Draw the line anew, at most a few times a second.
@@ -38,22 +39,29 @@ class ProgressBar:
         note : str, default=""
             What to show behind the bar.
         """
-        now = time.monotonic()
-        recently = now - self._last_drawn < self._SECONDS_BETWEEN_UPDATES
-        if self.stream is None or (recently and done < self.total):
+        self._state = (done, note)
+        if time.monotonic() - self._last_drawn > self._SECONDS_BETWEEN_UPDATES:
+            self._draw(finished=False)
+
+    def close(self):
+        """Draw the last state and end the line."""
+        self._draw(finished=True)
+        if self.stream is not None:
+            print(file=self.stream, flush=True)
+
+    def _draw(self, finished):
+        if self.stream is None:
             return
+        done, note = self._state
+        now = time.monotonic()
         self._last_drawn = now
         filled = self._WIDTH * done // max(self.total, 1)
         bar = "#" * filled + "." * (self._WIDTH - filled)
         elapsed = now - self.started
-        left = elapsed / done * (self.total - done) if done else float("nan")
         line = f"{self.label} [{bar}] {done}/{self.total} {elapsed:.0f}s"
-        line += f"<{left:.0f}s {note}" if done < self.total else f" {note}"
+        if done and not finished:
+            line += f"<{elapsed / done * (self.total - done):.0f}s"
+        line += f" {note}"
         padding = " " * max(self._drawn_length - len(line), 0)
         self._drawn_length = len(line)
         print(f"\r{line}{padding}", end="", file=self.stream, flush=True)
-
-    def close(self):
-        """End the line."""
-        if self.stream is not None and self._drawn_length:
-            print(file=self.stream, flush=True)

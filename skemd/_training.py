@@ -107,6 +107,7 @@ def train(
             if early_stopping:
                 watched = validate()
                 history["val_loss"].append(watched)
+            bar.update((epoch + 1) * steps_per_epoch, _note(history))
             _check_finite(watched, epoch, learning_rate)
             if watched < best["loss"] or not early_stopping:
                 weights = weights_of(model)
@@ -207,7 +208,8 @@ def batches_of_rows(rows, batch_size, rng):
 def _optimizer(learning_rate, n_steps):
     n_warm_up = max(1, int(_WARM_UP * n_steps))
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if n_steps > 1 else learning_rate,
+        # Not zero: the first step should count.
+        initial_learning_rate=learning_rate / n_warm_up,
         decay_steps=max(1, n_steps - n_warm_up),
         warmup_target=learning_rate,
         warmup_steps=n_warm_up,

@@ -7,9 +7,10 @@ positions (half a trigger-cell pitch, 1.2084 cm, for the wafer). The dual soluti
 a potential for every cell, is the gradient of the EMD for free.
 """
 
+import functools
+
 import joblib
 import numpy as np
-from ot.lp.emd_wrap import check_result, emd_c
 
 from skemd._scaling import normalized
 from skemd._validation import as_wafers
@@ -223,6 +224,14 @@ def _over_tasks(solve, A, B, geometry, n_jobs, rows=None, columns=None):
     return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
 
 
+@functools.cache
+def _pot():
+    """Import POT when it is first needed: it loads every array library it finds."""
+    from ot.lp import emd_wrap
+
+    return emd_wrap
+
+
 def _distances_of_task(A, B, ground_distance):
     distances = np.zeros(len(A))
     for row, surplus in enumerate(A - B):
@@ -272,7 +281,8 @@ def _solved(surplus, ground_distance):
     if len(sources) == 0 or len(sinks) == 0:
         return 0.0, sources[:0], sinks[:0], np.zeros((0, 0)), np.zeros(0)
     # Unit sums keep POT's tolerances meaningful for nearly equal wafers.
-    moved, cost, _, at_sinks, status = emd_c(
+    pot = _pot()
+    moved, cost, _, at_sinks, status = pot.emd_c(
         supply / total,
         demand / demand.sum(),
         ground_distance[sources[:, None], sinks],
@@ -281,6 +291,7 @@ def _solved(surplus, ground_distance):
     )
     if status != _OPTIMAL:
         raise RuntimeError(
-            f"POT's network simplex did not reach the optimum: {check_result(status)}"
+            "POT's network simplex did not reach the optimum: "
+            f"{pot.check_result(status)}"
         )
     return cost * total, sources, sinks, moved * total, at_sinks

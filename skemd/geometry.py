@@ -88,7 +88,9 @@ class Layout:
         X : ndarray of shape (n_samples, n_cells)
             Charges in cell order; pixels without a cell are dropped.
         """
-        return images.reshape(len(images), self.size)[:, self.cell_to_pixel]
+        flat = images.reshape(len(images), self.size)
+        # In C order, so that sums over cells add up as those of rows do, bit by bit.
+        return np.ascontiguousarray(flat[:, self.cell_to_pixel])
 
     def __eq__(self, other):
         return isinstance(other, Layout) and self._key() == other._key()
@@ -297,7 +299,8 @@ def hgcal_wafer():
     return Geometry(_wafer_positions(), layouts, turns, name="wafer")
 
 
-@functools.lru_cache(maxsize=64)
+# typed, lest 2.0 finds what 2 has left in the cache.
+@functools.lru_cache(maxsize=64, typed=True)
 def line(n_cells):
     """Return cells on a line at the positions 0, 1, ..., n_cells - 1.
 
@@ -318,7 +321,8 @@ def line(n_cells):
     return Geometry(positions, layouts, mirror, name=f"line({n_cells})")
 
 
-@functools.lru_cache(maxsize=64)
+# typed, lest 2.0 finds what 2 has left in the cache.
+@functools.lru_cache(maxsize=64, typed=True)
 def grid(height, width):
     """Return cells on a square grid of unit pitch, row by row.
 

@@ -100,8 +100,9 @@ def emd_scorer(estimator, X, y=None):
     """Score how well an estimator gives wafers back, for ``scoring=emd_scorer``.
 
     The reconstruction is ``estimator.inverse_transform(estimator.transform(X))``, which
-    is compared with X itself: right behind any preprocessing, with any transformer
-    that has an inverse, and without a y.
+    is compared with X itself: it needs no y, and is right behind preprocessing steps
+    that have an inverse. Reconstructions must not be negative: those of NMF are not,
+    those of PCA may be.
 
     Parameters
     ----------
@@ -120,17 +121,17 @@ def emd_scorer(estimator, X, y=None):
         Minus the mean exact EMD, in the unit of the geometry; 0 is perfect.
     """
     reconstructed = estimator.inverse_transform(estimator.transform(X))
-    return emd_score(X, reconstructed, geometry=_geometry_of(estimator))
+    return emd_score(X, reconstructed, geometry=_geometry_of(estimator) or "wafer")
 
 
 def _geometry_of(estimator):
-    if hasattr(estimator, "best_estimator_"):
-        return _geometry_of(estimator.best_estimator_)
-    steps = [step for _, step in getattr(estimator, "steps", [])]
-    for candidate in [estimator, *reversed(steps)]:
-        if hasattr(candidate, "geometry"):
-            return candidate.geometry
-    return "wafer"
+    """Return the geometry of an estimator or of a step inside it, None without one."""
+    if hasattr(estimator, "geometry"):
+        return estimator.geometry
+    inside = [step for _, step in reversed(getattr(estimator, "steps", []))]
+    inside.append(getattr(estimator, "best_estimator_", None))
+    found = (_geometry_of(step) for step in inside if step is not None)
+    return next((geometry for geometry in found if geometry is not None), None)
 
 
 def _check_reference(X_true):
