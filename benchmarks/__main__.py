@@ -1,42 +1,46 @@
-"""Run the benchmarks: ``python -m benchmarks``, or some by name."""
+"""Run the benchmarks: ``python -m benchmarks`` for speed, or some by name."""
 
 import argparse
 import json
 import platform
 from pathlib import Path
 
-from benchmarks import exact, networks
+from benchmarks import exact, learned_emd, networks
 from benchmarks._compare import table
 
-BENCHMARKS = {
+SPEED = {
     "exact": exact.compare,
     "regressor": networks.compare_regressor,
     "autoencoder": networks.compare_autoencoder,
 }
+ACCURACY = {"learned-emd": learned_emd.report}
 
 
 def main():
-    """Read the command line, run, print the table and write the JSON."""
+    """Read the command line, run, print tables and write the JSON."""
+    names = [*SPEED, *ACCURACY]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--turns", type=int, default=5, help="repeats of each rival")
     parser.add_argument("--output", type=Path, default=Path("output/benchmarks.json"))
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(BENCHMARKS))
+    unknown = sorted(set(options.names) - set(names))
     if unknown:
-        parser.error(f"no benchmark {unknown}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"no benchmark {unknown}; there are {', '.join(names)}")
+    chosen = options.names or SPEED
+
+    written = {"python": platform.python_version(), "turns": options.turns}
     comparisons = []
-    for name in options.names or BENCHMARKS:
-        comparisons += BENCHMARKS[name](options.turns)
-    print(table(comparisons))
+    for name in [name for name in SPEED if name in chosen]:
+        comparisons += SPEED[name](options.turns)
+    if comparisons:
+        print(table(comparisons))
+        written["speed"] = [comparison.as_json() for comparison in comparisons]
+    for name in [name for name in ACCURACY if name in chosen]:
+        text, written[name] = ACCURACY[name]()
+        print(text)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    report = {
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "turns": options.turns,
-        "comparisons": [comparison.as_json() for comparison in comparisons],
-    }
-    options.output.write_text(json.dumps(report, indent=1))
+    options.output.write_text(json.dumps(written, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """WaferRemapper: from rows of trigger cells to the images that networks take."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._scaling import NORMALIZATIONS, scaled, with_sums
@@ -16,7 +16,9 @@ from skemd._validation import (
 __all__ = ["WaferRemapper"]
 
 
-class WaferRemapper(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class WaferRemapper(
+    OneToOneFeatureMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Lay the trigger cells of wafers out as images, and back.
 
     Parameters
@@ -156,24 +158,6 @@ class WaferRemapper(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
             )
         check_charges(cells, whom, allow_empty=True)
         return with_sums(cells, sums)
-
-    def get_feature_names_out(self, input_features=None):
-        """Return a name for each pixel of the flattened images.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored.
-
-        Returns
-        -------
-        names : ndarray of str of shape (height * width * channels,)
-            "pixel_<row>_<column>_<channel>".
-        """
-        check_is_fitted(self)
-        pixels = np.ndindex(*self.layout_.shape)
-        names = ["pixel_{}_{}_{}".format(*pixel) for pixel in pixels]
-        return np.array(names, dtype=object)
 
     def set_output(self, *, transform=None):
         """Do nothing: images have four dimensions and stay arrays.

@@ -58,7 +58,8 @@ def compiled_forward(model, function=None):
         import tensorflow as tf
 
         return tf.function(
-            lambda inputs, *others: finish(model(inputs, training=False), *others)
+            lambda inputs, *others: finish(model(inputs, training=False), *others),
+            reduce_retracing=True,
         )
     raise NotImplementedError(_cannot_train(backend))
 

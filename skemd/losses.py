@@ -97,7 +97,7 @@ class TelescopeLoss(keras.losses.Loss):
         total = total + 2.0 * _weighted_square(
             keras.ops.matmul(y_true, self._to_36),
             keras.ops.matmul(y_pred, self._to_36),
-            self._weights_36,
+            keras.ops.convert_to_tensor(self._weights_36),
         )
         return total + _weighted_square(
             keras.ops.matmul(y_true, self._to_3), keras.ops.matmul(y_pred, self._to_3)
@@ -216,7 +216,8 @@ def resolve_loss(loss, geometry):
             raise ValueError(f"loss must be a name or a callable; got {loss!r}.")
         # Keras's loss objects average when called; the training loop does it itself.
         return loss.call if isinstance(loss, keras.losses.Loss) else loss
-    check_choice(loss, "loss", LOSSES)
+    # "emdcnn" needs a regressor, which the estimator provides before it comes here.
+    check_choice(loss, "loss", ("emdcnn", *LOSSES))
     if loss == "telescope" and geometry != hgcal_wafer():
         raise ValueError(
             "loss='telescope' sums the trigger cells of the wafer; it does not work "

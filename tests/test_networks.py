@@ -1,0 +1,388 @@
+"""Networks without training: their sizes, and their numbers by slow loops in NumPy."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from skemd._backend import keras
+from skemd._networks import (
+    FittedNetwork,
+    build_autoencoder,
+    build_emd_network,
+    seeds_from,
+)
+from skemd.geometry import grid, hgcal_wafer
+
+WAFER = hgcal_wafer()
+
+
+def seeds(seed=0):
+    return seeds_from(np.random.RandomState(seed))
+
+
+def layout_config(geometry, name=None):
+    layout = geometry.layout(name)
+    return {"image_shape": layout.shape, "cell_to_pixel": layout.cell_to_pixel.tolist()}
+
+
+def emd_config(geometry=WAFER, name="4x4x3", **changes):
+    return {
+        "n_cells": geometry.n_cells,
+        **layout_config(geometry, name),
+        "n_filters": 3,
+        "kernel_size": 3,
+        "n_conv_layers": 2,
+        "n_dense_layers": 1,
+        "n_dense_units": 4,
+        "head": "bounded",
+        "min_distance": geometry.min_distance,
+        "max_distance": geometry.max_distance,
+        **changes,
+    }
+
+
+def autoencoder_config(geometry=WAFER, name="8x8", **changes):
+    return {
+        **layout_config(geometry, name),
+        "n_components": 16,
+        "n_filters": 8,
+        "kernel_size": 3,
+        "strides": 2,
+        "latent_bits": None,
+        **changes,
+    }
+
+
+def weights_by_hand(network, seed=0):
+    """Give a network weights that every part of it can be told by."""
+    rng = np.random.RandomState(seed)
+    for weight in network.model.weights:
+        # Between a half and three halves also suits scales and variances.
+        values = rng.uniform(0.5, 1.5, size=weight.shape)
+        if weight.name in ("kernel", "bias", "beta", "moving_mean"):
+            values = rng.normal(scale=0.4, size=weight.shape)
+        weight.assign(values)
+    return network.store()
+
+
+def arrays_of(model):
+    return [keras.ops.convert_to_numpy(weight.value) for weight in model.weights]
+
+
+# The slow networks
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def padding_before(size, kernel_size, stride):
+    n_outputs = -(-size // stride)
+    return max((n_outputs - 1) * stride + kernel_size - size, 0) // 2
+
+
+def slow_conv(image, kernel, bias, stride=1):
+    """Convolve an image with 'same' padding, pixel by pixel."""
+    height, width, _ = image.shape
+    k = kernel.shape[0]
+    top, left = padding_before(height, k, stride), padding_before(width, k, stride)
+    result = np.zeros((-(-height // stride), -(-width // stride), kernel.shape[3]))
+    for i, j in np.ndindex(result.shape[:2]):
+        result[i, j] = bias
+        for di, dj in np.ndindex(k, k):
+            row, column = i * stride + di - top, j * stride + dj - left
+            if 0 <= row < height and 0 <= column < width:
+                result[i, j] += image[row, column] @ kernel[di, dj]
+    return result
+
+
+def slow_transposed_conv(image, kernel, bias, stride=1):
+    """Let each pixel paint the kernel into an image that is `stride` times as large."""
+    height, width = image.shape[0] * stride, image.shape[1] * stride
+    k = kernel.shape[0]
+    top, left = padding_before(height, k, stride), padding_before(width, k, stride)
+    result = np.zeros((height, width, kernel.shape[2])) + bias
+    for i, j in np.ndindex(image.shape[:2]):
+        for di, dj in np.ndindex(k, k):
+            row, column = i * stride + di - top, j * stride + dj - left
+            if 0 <= row < height and 0 <= column < width:
+                result[row, column] += kernel[di, dj] @ image[i, j]
+    return result
+
+
+def slow_batch_norm(x, gamma, beta, mean, variance):
+    return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+
+def slow_trunk(a, b, model, layout, config):
+    """Return the number that the EMD CNN gives for one order of two wafers."""
+
+    def arrays(name):
+        return arrays_of(model.get_layer(name))
+
+    x = np.concatenate([layout.apply(w[None])[0] for w in (a, b)], axis=-1)
+    for number in range(1, config["n_conv_layers"] + 1):
+        x = slow_conv(x, *arrays(f"conv_{number}"))
+        # Only the paper's network normalises its batches.
+        if config["head"] == "linear":
+            x = slow_batch_norm(x, *arrays(f"conv_{number}_norm"))
+        x = relu(x)
+    x = x.ravel()
+    for number in range(1, config["n_dense_layers"] + 1):
+        kernel, bias = arrays(f"dense_{number}")
+        x = x @ kernel + bias
+        if config["head"] == "linear":
+            x = slow_batch_norm(x, *arrays(f"dense_{number}_norm"))
+        x = relu(x)
+    kernel, bias = arrays("output")
+    return (x @ kernel + bias).item()
+
+
+def slow_emd(a, b, model, layout, config):
+    """Return what the EMD CNN gives for two wafers of unit sum."""
+    if config["head"] == "linear":
+        orders = [(a, b), (b, a)]
+        return np.mean([slow_trunk(*o, model, layout, config) for o in orders])
+    surplus, deficit = relu(a - b), relu(b - a)
+    moved = surplus.sum()
+    # Surplus and deficit have sums of half the number of cells in the trunk.
+    scale = config["n_cells"] / 2 / moved
+    orders = [(surplus * scale, deficit * scale), (deficit * scale, surplus * scale)]
+    x = np.mean([slow_trunk(*o, model, layout, config) for o in orders])
+    low, high = config["min_distance"], config["max_distance"]
+    return moved * (low + (high - low) * sigmoid(x))
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "decoder"), [("8x8", 2144, 2833), ("4x4x3", 2288, 2979)]
+)
+def test_autoencoders_have_the_parameters_of_the_paper(name, encoder, decoder):
+    # Of arXiv:2105.01683 and arXiv:2306.04712.
+    model = build_autoencoder(**autoencoder_config(name=name), seeds=seeds())
+    assert model.get_layer("encoder").count_params() == encoder
+    assert model.get_layer("decoder").count_params() == decoder
+
+
+def test_the_linear_emd_cnn_has_the_parameters_of_the_paper():
+    # Three convolutions of 32 5 x 5 filters and 256 units, arXiv:2306.04712.
+    config = emd_config(
+        n_filters=32, kernel_size=5, n_conv_layers=3, n_dense_units=256, head="linear"
+    )
+    model = build_emd_network(**config, seeds=seeds())
+    assert model.count_params() == 189_089
+    assert sum(np.prod(w.shape) for w in model.non_trainable_weights) == 704
+
+
+@pytest.fixture(scope="module")
+def emd_networks():
+    """Return small EMD networks of both heads with weights set by hand."""
+    configs = {
+        "linear": emd_config(name="4x4x3", head="linear"),
+        "bounded": emd_config(name="8x8", n_conv_layers=1, n_dense_layers=2),
+    }
+    return {
+        head: weights_by_hand(FittedNetwork("emd", config, seeds=seeds()))
+        for head, config in configs.items()
+    }
+
+
+def test_the_paper_penalises_the_kernels_of_the_trunk(emd_networks):
+    model = emd_networks["linear"].model
+    kernels = [
+        arrays_of(model.get_layer(name))[0] for name in ("conv_1", "conv_2", "dense_1")
+    ]
+    expected = sum(1e-4 * (kernel**2).sum() for kernel in kernels)
+    found = sum(float(penalty) for penalty in model.losses)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert emd_networks["bounded"].model.losses == []
+
+
+# Numbers
+
+
+each_head = pytest.mark.parametrize("head", ["linear", "bounded"])
+
+
+@each_head
+def test_the_emd_cnn_equals_a_slow_network(emd_networks, unit_wafers, head):
+    network = emd_networks[head]
+    layout = WAFER.layout("4x4x3" if head == "linear" else "8x8")
+    A, B = unit_wafers(4, seed=1), unit_wafers(4, seed=2)
+    found = network.run(np.concatenate([A, B], axis=1))
+    expected = [
+        slow_emd(a, b, network.model, layout, network.config)
+        for a, b in zip(A, B, strict=True)
+    ]
+    assert found.shape == (4,)
+    assert np.ptp(expected) > 1e-3
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@each_head
+def test_the_emd_cnn_is_symmetric(emd_networks, unit_wafers, head):
+    A, B = unit_wafers(6, seed=1), unit_wafers(6, seed=2)
+    one_way = emd_networks[head].run(np.concatenate([A, B], axis=1))
+    other_way = emd_networks[head].run(np.concatenate([B, A], axis=1))
+    np.testing.assert_allclose(one_way, other_way, rtol=1e-5)
+
+
+def test_the_bounded_head_is_exactly_zero_for_equal_wafers(emd_networks, unit_wafers):
+    A = unit_wafers(6)
+    assert (emd_networks["bounded"].run(np.concatenate([A, A], axis=1)) == 0).all()
+    # Which is no matter of course.
+    assert (emd_networks["linear"].run(np.concatenate([A, A], axis=1)) != 0).all()
+
+
+@pytest.mark.parametrize("bias", [-1e4, 0.0, 1e4])
+def test_the_bounded_head_stays_where_the_geometry_allows(
+    emd_networks, unit_wafers, bias
+):
+    network = emd_networks["bounded"].copy()
+    weights = arrays_of(network.model)
+    network.model.get_layer("output").bias.assign([bias])
+    assert (arrays_of(emd_networks["bounded"].model)[-1] == weights[-1]).all()
+    A, B = unit_wafers(6, seed=1), unit_wafers(6, seed=2)
+    moved = np.abs(A - B).sum(axis=1) / 2
+    distances = network.run(np.concatenate([A, B], axis=1))
+    low, high = moved * WAFER.min_distance, moved * WAFER.max_distance
+    assert (distances >= low * (1 - 1e-5)).all()
+    assert (distances <= high * (1 + 1e-5)).all()
+    if bias:
+        end = low if bias < 0 else high
+        np.testing.assert_allclose(distances, end, rtol=1e-5)
+
+
+def test_the_bounded_head_scales_with_what_moves(emd_networks, unit_wafers):
+    A, B = unit_wafers(6, seed=1), unit_wafers(6, seed=2)
+    whole = emd_networks["bounded"].run(np.concatenate([A, B], axis=1))
+    nearer = emd_networks["bounded"].run(np.concatenate([A, (3 * A + B) / 4], axis=1))
+    np.testing.assert_allclose(nearer, whole / 4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "name", "latent_bits"),
+    [(WAFER, "8x8", None), (WAFER, "4x4x3", 3), (grid(5, 6), None, None)],
+    ids=["8x8", "4x4x3 of three bits", "odd side"],
+)
+def test_autoencoders_equal_slow_networks(geometry, name, latent_bits, unit_wafers):
+    config = autoencoder_config(
+        geometry, name, n_components=5, n_filters=3, latent_bits=latent_bits
+    )
+    network = FittedNetwork("autoencoder", config, seeds=seeds())
+    weights_by_hand(network, seed=3)
+    layout = geometry.layout(name)
+    # The stride is left out where a side has no more than four pixels.
+    stride = 1 if name == "4x4x3" else 2
+    side = -(-layout.shape[0] // stride), -(-layout.shape[1] // stride)
+    X = unit_wafers(3, n_cells=geometry.n_cells, n_charged=geometry.n_cells) * 40
+    images = layout.apply(X).astype(np.float32)
+
+    codes = network.run(images, part="encoder")
+    decoded = network.run(codes, part="decoder")
+    encoder, decoder = (network.part(part) for part in ("encoder", "decoder"))
+    for image, code, pixels in zip(images, codes, decoded, strict=True):
+        x = relu(slow_conv(image, *arrays_of(encoder.get_layer("conv")), stride))
+        kernel, bias = arrays_of(encoder.get_layer("code"))
+        expected = relu(x.ravel() @ kernel + bias)
+        if latent_bits:
+            step = 2.0 ** (1 - latent_bits)
+            expected = np.round(np.clip(expected, 0, 2 - step) / step) * step
+        np.testing.assert_allclose(code, expected, rtol=1e-4, atol=1e-5)
+        kernel, bias = arrays_of(decoder.get_layer("dense"))
+        x = relu(code @ kernel + bias).reshape(*side, 3)
+        deconv = arrays_of(decoder.get_layer("deconv"))
+        x = relu(slow_transposed_conv(x, *deconv, stride))
+        x = x[: layout.shape[0], : layout.shape[1]]
+        x = sigmoid(slow_transposed_conv(x, *arrays_of(decoder.get_layer("pixels"))))
+        np.testing.assert_allclose(pixels, x, rtol=1e-4, atol=1e-5)
+    assert np.ptp(codes) > 0.5
+    np.testing.assert_allclose(network.run(images), layout.invert(decoded), rtol=1e-5)
+
+
+# Seeds
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not():
+    first, again, other = (
+        arrays_of(build_autoencoder(**autoencoder_config(), seeds=seeds(seed)))
+        for seed in (1, 1, 2)
+    )
+    for weight, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(weight, same)
+        # Biases start at zero.
+        assert weight.ndim == 1 or (weight != different).all()
+
+
+def test_every_initialiser_has_a_seed_of_its_own():
+    drawn = seeds(0)
+    found = [next(drawn) for _ in range(100)]
+    assert len(set(found)) == 100
+    assert all(type(seed) is int and 0 <= seed < 2**31 for seed in found)
+    model = build_emd_network(**emd_config(n_dense_layers=3), seeds=seeds())
+    second, third = (arrays_of(model.get_layer(f"dense_{n}"))[0] for n in (2, 3))
+    assert second.shape == third.shape
+    assert (second != third).all()
+
+
+# A network as plain values
+
+
+@pytest.fixture
+def pairs(unit_wafers):
+    return np.concatenate([unit_wafers(7, seed=1), unit_wafers(7, seed=2)], axis=1)
+
+
+def test_pickles_are_small_the_same_each_time_and_whole(emd_networks, pairs):
+    network = emd_networks["bounded"].copy()
+    unused = pickle.dumps(network)
+    expected = network.run(pairs)
+    assert pickle.dumps(network) == unused
+    n_bytes = sum(weight.nbytes for weight in network.weights)
+    assert len(unused) < n_bytes + 5_000
+    again = pickle.loads(unused)
+    assert pickle.dumps(again) == unused
+    np.testing.assert_array_equal(again.run(pairs), expected)
+
+
+def test_predictions_do_not_depend_on_their_company(emd_networks, pairs):
+    network = emd_networks["bounded"]
+    together = network.run(pairs)
+    alone = np.concatenate([network.run(pairs[row : row + 1]) for row in range(7)])
+    np.testing.assert_allclose(alone, together, rtol=1e-6)
+    # More rows than one batch.
+    many = network.run(np.tile(pairs, (100, 1)))
+    np.testing.assert_allclose(many, np.tile(together, 100), rtol=1e-6)
+
+
+def test_copies_share_no_live_weights(emd_networks, pairs):
+    network = emd_networks["linear"].copy()
+    expected = network.run(pairs)
+    other = network.copy()
+    other.model.get_layer("output").bias.assign([100.0])
+    np.testing.assert_array_equal(network.run(pairs), expected)
+    assert (other.run(pairs) > expected + 50).all()
+
+
+def test_weights_may_be_read_only(emd_networks, pairs):
+    network = emd_networks["linear"]
+    frozen = [weight.copy() for weight in network.weights]
+    for weight in frozen:
+        weight.setflags(write=False)
+    other = FittedNetwork(network.builder, network.config, frozen)
+    np.testing.assert_array_equal(other.run(pairs), network.run(pairs))
+
+
+def test_a_run_sees_weights_that_changed(emd_networks, pairs):
+    network = emd_networks["linear"].copy()
+    before = network.run(pairs)
+    bias = network.model.get_layer("output").bias
+    bias.assign(keras.ops.convert_to_numpy(bias.value) + 1)
+    np.testing.assert_allclose(network.run(pairs), before + 1, rtol=1e-4)
