@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skemd._networks import FittedNetwork, seeds_from
 from skemd._regressor import EMDRegressor
 from skemd._scaling import scaled, with_sums
-from skemd._training import train
+from skemd._training import train, training_options
 from skemd._validation import (
     check_number,
     check_training_parameters,
@@ -79,7 +79,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Most passes over the wafers.
     batch_size : int, default=500
         Wafers a step.
-    learning_rate : float, default=0.003
+    learning_rate : float, default=0.01
         Peak learning rate of Adam.
     validation_fraction : float, default=0.1
         Part of the wafers set aside for early stopping.
@@ -152,7 +152,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         layout="8x8",
         epochs=50,
         batch_size=500,
-        learning_rate=0.003,
+        learning_rate=0.01,
         validation_fraction=0.1,
         early_stopping=True,
         patience=10,
@@ -226,15 +226,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             layout.apply(cells),
             cells,
             loss,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            validation_fraction=self.validation_fraction,
-            early_stopping=self.early_stopping,
-            patience=self.patience,
             rng=rng,
-            verbose=self.verbose,
             label=f"EMDAutoencoder({_name_of(self.loss)})",
+            **training_options(self),
         )
         self.network_ = network.store()
         self.geometry_ = geometry

@@ -26,6 +26,8 @@ _MIN_STRIDED_SIDE = 4
 _SMALLEST_VARIATION = 1e-12
 # Mean sum of wafers that are normalised to their leading bit.
 _TYPICAL_SUM = 1.5
+# Whatever the user's own networks are set to, these compute in single precision.
+_FLOAT32 = {"dtype": "float32"}
 _PREDICT_BATCH = 500
 _BUILD_LOCK = threading.RLock()
 
@@ -92,7 +94,7 @@ def build_emd_network(
         Takes pairs of wafers of unit sum, shape (n_pairs, 2 * n_cells), and gives
         distances of shape (n_pairs,) in the unit of the geometry.
     """
-    pairs = keras.Input((2 * n_cells,), name="pairs")
+    pairs = keras.Input((2 * n_cells,), name="pairs", **_FLOAT32)
     if head == "bounded":
         x, variation = _what_moves(pairs, n_cells)
     else:
@@ -100,7 +102,9 @@ def build_emd_network(
     # Both orders run side by side through one trunk, as a batch of twice the size.
     both = keras.ops.concatenate([x, keras.ops.roll(x, n_cells, axis=1)], axis=0)
     wafers = keras.ops.reshape(both, (-1, n_cells))
-    images = layers.CellsToImage(image_shape, cell_to_pixel, name="layout")(wafers)
+    images = layers.CellsToImage(image_shape, cell_to_pixel, name="layout", **_FLOAT32)(
+        wafers
+    )
     height, width, channels = image_shape
     x = keras.ops.reshape(images, (-1, 2, height, width, channels))
     x = keras.ops.transpose(x, (0, 2, 3, 1, 4))
@@ -113,9 +117,10 @@ def build_emd_network(
             kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
             kernel_regularizer=penalty,
             name=f"conv_{number}",
+            **_FLOAT32,
         )
         x = _activated(convolution(x), head, f"conv_{number}")
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = _flat(x)
     for number in range(1, n_dense_layers + 1):
         dense = _dense(n_dense_units, next(seeds), f"dense_{number}", penalty=penalty)
         x = _activated(dense(x), head, f"dense_{number}")
@@ -175,19 +180,21 @@ def build_autoencoder(
     )
     small_shape = (-(-height // steps[0]), -(-width // steps[1]), n_filters)
 
-    image = keras.Input(image_shape, name="image")
+    image = keras.Input(image_shape, name="image", **_FLOAT32)
     x = _conv("conv", layers.GridConv2D, n_filters, kernel_size, steps, "relu", seeds)(
         image
     )
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = _flat(x)
     x = _dense(n_components, next(seeds), "code", activation="relu")(x)
     if latent_bits is not None:
-        x = layers.StraightThroughQuantizer(latent_bits, name="quantized_code")(x)
+        x = layers.StraightThroughQuantizer(
+            latent_bits, name="quantized_code", **_FLOAT32
+        )(x)
     encoder = keras.Model(image, x, name="encoder")
 
-    code = keras.Input((n_components,), name="code")
+    code = keras.Input((n_components,), name="code", **_FLOAT32)
     x = _dense(int(np.prod(small_shape)), next(seeds), "dense", activation="relu")(code)
-    x = keras.layers.Reshape(small_shape, name="reshape")(x)
+    x = keras.layers.Reshape(small_shape, name="reshape", **_FLOAT32)(x)
     transpose = layers.GridConv2DTranspose
     x = _conv("deconv", transpose, n_filters, kernel_size, steps, "relu", seeds)(x)
     # An odd side comes back one pixel too long.
@@ -207,7 +214,7 @@ def build_autoencoder(
     )(x)
     decoder = keras.Model(code, x, name="decoder")
 
-    to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells")
+    to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **_FLOAT32)
     return keras.Model(image, to_cells(decoder(encoder(image))), name="autoencoder")
 
 
@@ -326,6 +333,7 @@ def _dense(units, seed, name, activation=None, penalty=None):
         kernel_initializer=keras.initializers.GlorotUniform(seed),
         kernel_regularizer=penalty,
         name=name,
+        **_FLOAT32,
     )
 
 
@@ -338,7 +346,12 @@ def _conv(name, layer, filters, kernel_size, strides, activation, seeds, bias="z
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
         bias_initializer=bias,
         name=name,
+        **_FLOAT32,
     )
+
+
+def _flat(x):
+    return keras.layers.Flatten("channels_last", name="flatten", **_FLOAT32)(x)
 
 
 def _activated(x, head, name):
@@ -346,6 +359,6 @@ def _activated(x, head, name):
     # for the bounded head, whose inputs have one scale, doing without is more accurate.
     if head == "linear":
         x = keras.layers.BatchNormalization(
-            momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm"
+            momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm", **_FLOAT32
         )(x)
-    return keras.layers.Activation("relu", name=f"{name}_relu")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu", **_FLOAT32)(x)

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemd._networks import FittedNetwork, seeds_from
 from skemd._scaling import normalized
-from skemd._training import train
+from skemd._training import train, training_options
 from skemd._validation import (
     check_charges,
     check_choice,
@@ -238,16 +238,10 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             pairs,
             self._targets(pairs, y),
             _loss_over_scale(self.loss),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            validation_fraction=self.validation_fraction,
-            early_stopping=self.early_stopping,
-            patience=self.patience,
             rng=rng,
             augment=_random_symmetries(geometry) if self.augment else None,
-            verbose=self.verbose,
             label="EMDRegressor",
+            **training_options(self),
         )
         self.network_ = network.store()
         self.geometry_ = geometry

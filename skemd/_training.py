@@ -14,10 +14,30 @@ from skemd._backend import keras
 from skemd._progress import ProgressBar
 from skemd._stepping import Stepper, compiled_forward
 
-__all__ = ["batches_of_rows", "fixed_batches", "train", "weights_of"]
+__all__ = [
+    "batches_of_rows",
+    "fixed_batches",
+    "train",
+    "training_options",
+    "weights_of",
+]
 
 # Part of the training, counted in steps, over which the learning rate rises.
 _WARM_UP = 0.05
+
+
+def training_options(estimator):
+    """Return the parameters of an estimator that :func:`train` takes, by name."""
+    names = (
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "validation_fraction",
+        "early_stopping",
+        "patience",
+        "verbose",
+    )
+    return {name: getattr(estimator, name) for name in names}
 
 
 def train(

@@ -8,7 +8,8 @@ from skemd.geometry import hgcal_wafer
 
 __all__ = ["plot_reconstructions", "plot_wafer"]
 
-_COLOR_MAP = "viridis_r"
+# Near white where there is next to nothing.
+_COLOR_MAP = "magma_r"
 
 
 def plot_wafer(wafer, *, geometry="wafer", ax=None, vmax=None):
@@ -42,6 +43,7 @@ def plot_wafer(wafer, *, geometry="wafer", ax=None, vmax=None):
     charges, geometry = as_wafers(
         np.asarray(wafer)[None], "wafer", geometry, allow_empty=True
     )
+    # White, not the lightest colour, tells an empty cell from one with little charge.
     charges = np.ma.masked_equal(charges[0], 0)
     ax = ax if ax is not None else plt.subplots()[1]
     look = {"cmap": _COLOR_MAP, "edgecolors": "0.8", "linewidths": 0.5}
@@ -51,7 +53,7 @@ def plot_wafer(wafer, *, geometry="wafer", ax=None, vmax=None):
         ax.autoscale_view()
     else:
         flat = np.pad(geometry.positions, [(0, 0), (0, 1)])
-        cells = ax.scatter(flat[:, 0], flat[:, 1], c="white", **look)
+        cells = ax.scatter(flat[:, 0], flat[:, 1], c=np.zeros(len(flat)), **look)
     cells.set_array(charges)
     cells.set_clim(0, vmax)
     ax.set_aspect("equal")
@@ -108,7 +110,9 @@ def plot_reconstructions(X, reconstructions, *, geometry="wafer", n_wafers=5):
         for ax, wafer, true, distance in zip(row, wafers, X, distances, strict=True):
             plot_wafer(wafer, geometry=geometry, ax=ax, vmax=true.max())
             if name == "true":
-                ax.set_title(f"{(wafer > 0).sum()} cells", fontsize=9)
+                n_charged = (wafer > 0).sum()
+                cells = "cell" if n_charged == 1 else "cells"
+                ax.set_title(f"{n_charged} {cells}", fontsize=9)
             else:
                 ax.set_title(f"EMD {distance:.2f}", fontsize=9)
     return figure

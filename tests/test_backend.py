@@ -3,6 +3,7 @@
 import importlib.util
 import json
 
+import numpy as np
 import pytest
 from small_data import run_python
 
@@ -130,3 +131,35 @@ def test_processes_of_a_search_run_on_the_same_backend(tmp_path):
         "    print(here, *there, end='')\n"
     )
     assert backend_of(run_with_home(code, tmp_path)) == "jax jax"
+
+
+SETTINGS = """
+import sys
+import numpy as np
+from skemd._backend import keras
+if sys.argv[1] == "changed":
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_image_data_format("channels_first")
+from skemd import EMDRegressor
+from small_data import small_pairs, small_wafers, tiny_autoencoder
+
+pairs, y = small_pairs()
+np.save(sys.argv[2], EMDRegressor.from_pretrained().predict(pairs))
+np.save(sys.argv[3], tiny_autoencoder().fit(small_wafers()).transform(small_wafers()))
+if sys.argv[1] == "changed":
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert keras.config.image_data_format() == "channels_first"
+"""
+
+
+def test_settings_for_other_networks_of_the_process_do_not_matter(tmp_path, request):
+    results = []
+    for settings in ("default", "changed"):
+        paths = [tmp_path / f"{settings}_{name}.npy" for name in ("distance", "code")]
+        folders = f"{request.path.parent}:{request.path.parents[1]}"
+        outcome = run_python(SETTINGS, settings, *paths, PYTHONPATH=folders)
+        assert outcome.returncode == 0, outcome.stderr
+        results.append([np.load(path) for path in paths])
+    for default, changed in zip(*results, strict=True):
+        assert changed.dtype == default.dtype
+        np.testing.assert_array_equal(changed, default)
