@@ -9,7 +9,7 @@ from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 
 
-def compare(n_turns, n_pairs=10_000):
+def compare(n_turns, n_pairs=20_000):
     """Compare on unrelated generated wafers; raise if the distances differ."""
     X = make_wafers(2 * n_pairs, random_state=1_000)
     A, B = X[:n_pairs], X[n_pairs:]

@@ -19,7 +19,7 @@ __all__ = ["emd", "paired_emd", "paired_potentials", "pairwise_emd"]
 
 # Pairs that one joblib task solves: long enough to hide the hand-over, short enough
 # to keep every worker busy to the end.
-_TASK_SIZE = 2048
+_TASK_SIZE = 512
 _MAX_SIMPLEX_ITERATIONS = 1_000_000
 _OPTIMAL = 1  # POT's result code
 
