@@ -47,7 +47,8 @@ def report(n_pairs=5_000, n_train_pairs=100_000):
     seconds = time.perf_counter() - started
 
     results = {}
-    for source, wafers in test_wafers().items():
+    wafers_of = test_wafers()
+    for source, wafers in wafers_of.items():
         for kind in PAIR_KINDS:
             pairs, y, _ = make_pairs(
                 wafers, n_pairs, kinds={kind: 1}, random_state=TEST_SEED
@@ -61,7 +62,7 @@ def report(n_pairs=5_000, n_train_pairs=100_000):
         f"relative difference, mean / std, {n_pairs} pairs of each kind",
         f"{'pairs':<26}" + "".join(f"{name:>20}" for name in regressors),
     ]
-    for source in test_wafers():
+    for source in wafers_of:
         for kind in PAIR_KINDS:
             cells = [results[f"{name}, {source}, {kind}"] for name in regressors]
             numbers = "".join(f"{mean:+10.4f} /{std:7.4f} " for mean, std in cells)

@@ -5,16 +5,17 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skemd._backend import keras
 from skemd._networks import FittedNetwork, seeds_from
 from skemd._scaling import normalized
 from skemd._training import train, training_options
 from skemd._validation import (
+    cells_of_images,
     check_charges,
     check_choice,
     check_number,
     check_training_parameters,
     check_width,
-    layout_of_images,
     resolve_geometry,
     resolve_layout,
     takes_any_histograms,
@@ -384,18 +385,14 @@ def _flat_pairs(X, geometry):
     if getattr(X, "ndim", 2) == 3 and X.shape[1] == 2:
         return np.asarray(X).reshape(len(X), -1)
     if getattr(X, "ndim", 2) == 5 and X.shape[1] == 2:
-        X = np.asarray(X)
-        geometry = resolve_geometry(geometry, X[0, 0].size if len(X) else 1)
-        wafers = X.reshape(-1, *X.shape[2:])
-        layout = geometry.layout(layout_of_images(wafers, geometry, "EMDRegressor"))
-        return layout.invert(wafers).reshape(len(X), -1)
+        wafers = np.asarray(X).reshape(-1, *X.shape[2:])
+        cells, _, _ = cells_of_images(wafers, geometry, "EMDRegressor")
+        return cells.reshape(len(X), 2 * cells.shape[1])
     return X
 
 
 def _loss_over_scale(name):
     """Return a loss on distances over a scale, which stands in y_true's 2nd column."""
-    from skemd._backend import keras
-
     function = keras.losses.get(_LOSSES[name])
 
     def loss(y_true, y_pred):

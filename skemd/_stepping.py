@@ -19,8 +19,8 @@ def compiled_forward(model, function=None):
     model : keras.Model
         The network. Its weights are those at the time of each call.
     function : callable or None, default=None
-        Applied to the inputs and the outputs, ``function(outputs, *others)``, where
-        others are the arrays that follow the model's inputs. None for the outputs.
+        What to make of the outputs, ``function(outputs, *others)``, where others are
+        the arrays that follow the model's inputs. None for the outputs themselves.
 
     Returns
     -------
@@ -40,11 +40,10 @@ def compiled_forward(model, function=None):
             )
             return finish(outputs, *others)
 
+        # Collecting the variables walks through all layers; once is enough.
+        trainable, fixed = model.trainable_variables, model.non_trainable_variables
         return lambda inputs, *others: run(
-            _values(model.trainable_variables),
-            _values(model.non_trainable_variables),
-            inputs,
-            *others,
+            _values(trainable), _values(fixed), inputs, *others
         )
     if backend == "torch":
         import torch
@@ -78,14 +77,15 @@ class Stepper:
     """
 
     def __init__(self, model, loss, optimizer):
-        self.model = model
-        self.optimizer = optimizer
-        self._mean_loss = lambda y, outputs: keras.ops.mean(loss(y, outputs))
         optimizer.build(model.trainable_variables)
         backend = keras.backend.backend()
         if backend not in _STEPS:
             raise NotImplementedError(_cannot_train(backend))
-        self._step, self.sync = _STEPS[backend](model, self._mean_loss, optimizer)
+
+        def mean_loss(y_true, y_pred):
+            return keras.ops.mean(loss(y_true, y_pred))
+
+        self._step, self.sync = _STEPS[backend](model, mean_loss, optimizer)
 
     def step(self, inputs, targets):
         """Do one step on a batch and return its loss as a scalar of the backend."""
@@ -132,13 +132,13 @@ def _jax_step(model, mean_loss, optimizer):
 
 
 def _torch_step(model, mean_loss, optimizer):
+    import torch
+
     def step(inputs, targets):
         model.zero_grad()
         value = mean_loss(*_tensors([targets]), model(inputs, training=True))
         (value + sum(model.losses)).backward()
         gradients = [v.value.grad for v in model.trainable_variables]
-        import torch
-
         with torch.no_grad():
             optimizer.apply(gradients, model.trainable_variables)
         return value.detach()

@@ -72,9 +72,9 @@ def resolve_layout(geometry, name):
     return geometry.layout(name)
 
 
-def name_rows(rows):
-    """Name offending rows in a message: the first few, then how many more."""
-    rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
+def name_rows(offends):
+    """Name the rows of a mask in a message: the first few, then how many more."""
+    rows = np.flatnonzero(offends)
     named = ", ".join(str(row) for row in rows[:_MAX_ROWS_NAMED])
     more = len(rows) - _MAX_ROWS_NAMED
     return f"{'row' if len(rows) == 1 else 'rows'} {named}" + (
@@ -154,8 +154,7 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False):
     """
     X = _as_numbers(X, name)
     if X.ndim == 4:
-        geometry = resolve_geometry(geometry, X[0].size if len(X) else 1)
-        X = geometry.layout(layout_of_images(X, geometry, name)).invert(X)
+        X, geometry, _ = cells_of_images(X, geometry, name)
     elif X.ndim != 2:
         raise ValueError(
             f"{name} must have one row a wafer, shape (n_samples, n_cells), or be "
@@ -175,11 +174,31 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False):
     return X, geometry
 
 
-def layout_of_images(images, geometry, name):
-    """Return the name of the layout that images are in."""
+def cells_of_images(images, geometry, name):
+    """Read cells from images of whichever layout of the geometry they are in.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width, channels)
+        Charges in any unit.
+    geometry : {"wafer", "line"} or Geometry
+        The geometry of the cells.
+    name : str
+        What the images are called, for messages.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in cell order.
+    geometry : Geometry
+        The resolved geometry.
+    layout_name : str
+        The layout of the images.
+    """
+    geometry = resolve_geometry(geometry, int(np.prod(images.shape[1:])))
     for layout_name, layout in geometry.layouts.items():
         if images.shape[1:] == layout.shape:
-            return layout_name
+            return layout.invert(images), geometry, layout_name
     known = {key: layout.shape for key, layout in geometry.layouts.items()}
     raise ValueError(
         f"{name} holds images of shape {images.shape[1:]}, which is none of the "
@@ -251,10 +270,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
     whom = type(estimator).__name__
     layout_name = None
     if getattr(X, "ndim", 2) == 4:
-        images = np.asarray(X)
-        geometry = resolve_geometry(geometry, images[0].size if len(images) else 1)
-        layout_name = layout_of_images(images, geometry, whom)
-        X = geometry.layout(layout_name).invert(images)
+        X, geometry, layout_name = cells_of_images(np.asarray(X), geometry, whom)
     X = validate_data(
         estimator,
         X,
