@@ -1,5 +1,47 @@
 """Build skemd; everything static stands in pyproject.toml."""
 
-from setuptools import setup
+import logging
+import os
+import sys
 
-setup()
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+WITHOUT_COMPILER = """
+skemd's compiled solver could not be built (%s).
+skemd works all the same: POT computes exact EMDs, several times slower.
+For the fast solver install a C compiler and skemd again. Which one runs:
+    python -c "import skemd; skemd.show_versions()"
+"""
+
+
+class BuildIfPossible(build_ext):
+    """Compile the solver with optimisation, and go on without it if that fails."""
+
+    def build_extension(self, ext):
+        """Compile an extension, or say what its absence means."""
+        # The loops of the solver are written for a compiler that vectorises.
+        if self.compiler.compiler_type != "msvc":
+            ext.extra_compile_args = ["-std=c99", "-O3"]
+        # For the sanitizers, see benchmarks/fuzz.py.
+        flags = os.environ.get("SKEMD_SANITIZE", "").split()
+        ext.extra_compile_args += flags
+        ext.extra_link_args += flags
+        try:
+            super().build_extension(ext)
+        except Exception as error:
+            logging.getLogger(__name__).warning(WITHOUT_COMPILER, error)
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "skemd._simplex",
+            ["skemd/_simplex.c", "skemd/_simplexmodule.c"],
+            depends=["skemd/_simplex.h"],
+            libraries=[] if sys.platform == "win32" else ["m"],
+            optional=True,
+        )
+    ],
+    cmdclass={"build_ext": BuildIfPossible},
+)

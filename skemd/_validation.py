@@ -114,7 +114,7 @@ def check_charges(X, whom, *, allow_empty=False):
             "zero first."
         )
     with np.errstate(over="ignore"):
-        too_large = ~np.isfinite(X.sum(axis=1))
+        too_large = ~np.isfinite(X.sum(axis=1, dtype=np.float64))
     if too_large.any():
         raise ValueError(
             f"The charges passed to {whom} are too large for the precision of numbers: "
@@ -131,8 +131,8 @@ def check_charges(X, whom, *, allow_empty=False):
         )
 
 
-def as_wafers(X, name, geometry="wafer", *, allow_empty=False):
-    """Check a public function's wafers and return them as a float64 table.
+def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64):
+    """Check a public function's wafers and return them as a table.
 
     Parameters
     ----------
@@ -144,6 +144,8 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False):
         The geometry of the cells.
     allow_empty : bool, default=False
         Whether rows without any charge may pass.
+    dtype : data-type or None, default=float64
+        What to convert to; None keeps real numbers as they are, and saves the copy.
 
     Returns
     -------
@@ -152,7 +154,7 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False):
     geometry : Geometry
         The resolved geometry.
     """
-    X = _as_numbers(X, name)
+    X = _as_numbers(X, name, dtype)
     if X.ndim == 4:
         X, geometry, _ = cells_of_images(X, geometry, name)
     elif X.ndim != 2:
@@ -349,7 +351,7 @@ def check_training_parameters(estimator):
     )
 
 
-def _as_numbers(X, name):
+def _as_numbers(X, name, dtype):
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use "
@@ -363,7 +365,9 @@ def _as_numbers(X, name):
             f"{name} must hold numbers; got dtype {X.dtype}. Convert it first, for "
             "instance with skemd.datasets.load_wafers for CSV files."
         )
+    if dtype is None:
+        dtype = np.float64 if X.dtype.kind == "O" else X.dtype
     try:
-        return X.astype(np.float64)
+        return X.astype(dtype, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers: {error}.") from error

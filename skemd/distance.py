@@ -7,21 +7,19 @@ positions (half a trigger-cell pitch, 1.2084 cm, for the wafer). The dual soluti
 a potential for every cell, is the gradient of the EMD for free.
 """
 
-import functools
-
 import joblib
 import numpy as np
 
+from skemd._engines import ENGINES, resolve_engine, transport_plan
+from skemd._progress import ProgressBar
 from skemd._scaling import normalized
 from skemd._validation import as_wafers
 
 __all__ = ["emd", "paired_emd", "paired_potentials", "pairwise_emd"]
 
 # Pairs that one joblib task solves: long enough to hide the hand-over, short enough
-# to keep every worker busy to the end.
-_TASK_SIZE = 512
-_MAX_SIMPLEX_ITERATIONS = 1_000_000
-_OPTIMAL = 1  # POT's result code
+# to keep every worker busy to the end and to be interrupted.
+_TASK_SIZE = {"simplex": 2048, "pot": 512}
 
 
 def emd(a, b, *, geometry="wafer", return_plan=False):
@@ -65,15 +63,14 @@ def emd(a, b, *, geometry="wafer", return_plan=False):
                 f"{wafer.shape}. Use paired_emd for many."
             )
     A, B, geometry = _checked_pairs(a[None], b[None], geometry, names=("a", "b"))
-    distance, sources, sinks, moved, _ = _solved(A[0] - B[0], geometry.ground_distance)
+    distances, _ = _solve(A, B, geometry)
     if not return_plan:
-        return float(distance)
-    plan = np.diag(np.minimum(A[0], B[0]))
-    plan[np.ix_(sources, sinks)] = moved
-    return float(distance), plan
+        return float(distances[0])
+    a, b = normalized(A)[0], normalized(B)[0]
+    return float(distances[0]), transport_plan(a, b, geometry.ground_distance)
 
 
-def paired_emd(A, B, *, geometry="wafer", n_jobs=None):
+def paired_emd(A, B, *, geometry="wafer", n_jobs=None, engine="auto", verbose=0):
     r"""Return the exact earth mover's distance of each row of A to that row of B.
 
     Parameters
@@ -83,7 +80,13 @@ def paired_emd(A, B, *, geometry="wafer", n_jobs=None):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None
-        How many joblib workers share the pairs.
+        How many joblib workers share the pairs: threads for the compiled solver,
+        processes for POT.
+    engine : {"auto", "simplex", "pot"}, default="auto"
+        Who solves: the compiled network simplex (up to 64 cells), POT's, or the
+        compiled one wherever it can be used. They agree to rounding.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
 
     Returns
     -------
@@ -104,14 +107,13 @@ def paired_emd(A, B, *, geometry="wafer", n_jobs=None):
         \sum_j P_{ij} = a_i, \quad \sum_i P_{ij} = b_j.
 
     Since d is a metric, charge that both wafers have in a cell stays there in some
-    optimal plan; it is cancelled first and POT's network simplex solves the rest.
+    optimal plan; it is cancelled first and the network simplex method solves the rest.
     """
     A, B, geometry = _checked_pairs(A, B, geometry)
-    (distances,) = _over_tasks(_distances_of_task, A, B, geometry, n_jobs)
-    return distances
+    return _solve(A, B, geometry, n_jobs=n_jobs, engine=engine, verbose=verbose)[0]
 
 
-def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None):
+def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None, engine="auto", verbose=0):
     """Return the exact earth mover's distances between all rows of A and of B.
 
     Parameters
@@ -123,7 +125,13 @@ def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None
-        How many joblib workers share the pairs.
+        How many joblib workers share the pairs: threads for the compiled solver,
+        processes for POT.
+    engine : {"auto", "simplex", "pot"}, default="auto"
+        Who solves: the compiled network simplex (up to 64 cells), POT's, or the
+        compiled one wherever it can be used. They agree to rounding.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
 
     Returns
     -------
@@ -135,26 +143,22 @@ def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None):
     ValueError
         As :func:`paired_emd`.
     """
+    options = {"n_jobs": n_jobs, "engine": engine, "verbose": verbose}
     if B is None:
         A, _, geometry = _checked_pairs(A, A, geometry)
         rows, columns = np.triu_indices(len(A), k=1)
+        upper, _ = _solve(A, A, geometry, rows, columns, **options)
         distances = np.zeros((len(A), len(A)))
-        if len(rows):
-            (upper,) = _over_tasks(
-                _distances_of_task, A, A, geometry, n_jobs, rows, columns
-            )
-            distances[rows, columns] = upper
-            distances[columns, rows] = upper
+        distances[rows, columns] = upper
+        distances[columns, rows] = upper
         return distances
     A, B, geometry = _checked_pairs(A, B, geometry, paired=False)
     rows, columns = np.indices((len(A), len(B))).reshape(2, -1)
-    (distances,) = _over_tasks(
-        _distances_of_task, A, B, geometry, n_jobs, rows, columns
-    )
+    distances, _ = _solve(A, B, geometry, rows, columns, **options)
     return distances.reshape(len(A), len(B))
 
 
-def paired_potentials(A, B, *, geometry="wafer", n_jobs=None):
+def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", verbose=0):
     r"""Return the exact EMD of each pair and its gradient, the Kantorovich potentials.
 
     Parameters
@@ -164,7 +168,13 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None
-        How many joblib workers share the pairs.
+        How many joblib workers share the pairs: threads for the compiled solver,
+        processes for POT.
+    engine : {"auto", "simplex", "pot"}, default="auto"
+        Who solves: the compiled network simplex (up to 64 cells), POT's, or the
+        compiled one wherever it can be used. They agree to rounding.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
 
     Returns
     -------
@@ -188,110 +198,90 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None):
     The dual of the transport problem over the cells where the wafers differ gives a
     potential v at the cells that receive. Its c-transform,
     :math:`f_k = \max_j (v_j - d_{jk})`, extends it to every cell as the lowest
-    1-Lipschitz function that is no smaller.
+    1-Lipschitz function that is no smaller. Where the EMD has a kink there is more than
+    one such v, and engines may return different ones.
     """
     A, B, geometry = _checked_pairs(A, B, geometry)
-    return _over_tasks(_potentials_of_task, A, B, geometry, n_jobs)
+    options = {"n_jobs": n_jobs, "engine": engine, "verbose": verbose}
+    return _solve(A, B, geometry, with_potentials=True, **options)
 
 
 def _checked_pairs(A, B, geometry, *, names=("A", "B"), paired=True):
-    """Check both sides and return them with unit sums, and the geometry."""
-    A, geometry = as_wafers(A, names[0], geometry)
-    B, geometry = as_wafers(B, names[1], geometry)
+    """Check both sides and return them as tables, and the geometry."""
+    A, geometry = as_wafers(A, names[0], geometry, dtype=None)
+    B, geometry = as_wafers(B, names[1], geometry, dtype=None)
     if paired and len(A) != len(B):
         raise ValueError(
             f"{names[0]} and {names[1]} must pair up row by row; got {len(A)} and "
             f"{len(B)} wafers. Use pairwise_emd for all combinations."
         )
-    return normalized(A), normalized(B), geometry
+    return A, B, geometry
 
 
-def _over_tasks(solve, A, B, geometry, n_jobs, rows=None, columns=None):
-    """Run `solve` over slices of the pairs and join the arrays that it returns."""
-    n_pairs = len(A) if rows is None else len(rows)
-
-    def pairs_of(start):
-        chosen = slice(start, start + _TASK_SIZE)
-        if rows is None:
-            return A[chosen], B[chosen]
-        return A[rows[chosen]], B[columns[chosen]]
-
-    tasks = (
-        joblib.delayed(solve)(*pairs_of(start), geometry.ground_distance)
-        for start in range(0, n_pairs, _TASK_SIZE)
-    )
-    results = joblib.Parallel(n_jobs=n_jobs)(tasks)
-    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
-
-
-@functools.cache
-def _pot():
-    """Import POT when it is first needed: it loads every array library it finds."""
-    from ot.lp import emd_wrap
-
-    return emd_wrap
-
-
-def _distances_of_task(A, B, ground_distance):
-    distances = np.zeros(len(A))
-    for row, surplus in enumerate(A - B):
-        distances[row] = _solved(surplus, ground_distance)[0]
-    return (distances,)
-
-
-def _potentials_of_task(A, B, ground_distance):
-    distances = np.zeros(len(A))
-    potentials = np.zeros(A.shape)
-    for row, surplus in enumerate(A - B):
-        distances[row], _, sinks, _, at_sinks = _solved(surplus, ground_distance)
-        if distances[row] > 0:
-            below = at_sinks[:, None] - ground_distance[sinks]
-            potentials[row] = below.max(axis=0)
-    potentials -= potentials.mean(axis=1, keepdims=True)
-    return distances, potentials
-
-
-def _solved(surplus, ground_distance):
-    """Solve the transport from the cells with a surplus to those that lack charge.
+def _solve(
+    A,
+    B,
+    geometry,
+    rows=None,
+    columns=None,
+    *,
+    with_potentials=False,
+    n_jobs=None,
+    engine="auto",
+    verbose=0,
+):
+    """Solve pairs by tasks, none of which needs more memory than its own pairs.
 
     Parameters
     ----------
-    surplus : ndarray of shape (n_cells,)
-        Difference of two wafers of unit sum: what is left once the charge that they
-        share is cancelled.
-    ground_distance : ndarray of shape (n_cells, n_cells)
-        Distances between the cells.
+    A, B : ndarray of shape (n_wafers, n_cells)
+        Checked wafers of any scale.
+    geometry : Geometry
+        Where the cells are.
+    rows, columns : ndarray of int of shape (n_pairs,) or None
+        Which wafers of A and B make the pairs; None for row by row.
+    with_potentials, n_jobs, engine, verbose
+        As :func:`paired_potentials`.
 
     Returns
     -------
-    distance : float
-        The earth mover's distance.
-    sources, sinks : ndarray of int
-        Cells with a surplus, and cells that lack charge.
-    moved : ndarray of shape (n_sources, n_sinks)
-        Fractions of charge carried between them.
-    at_sinks : ndarray of shape (n_sinks,)
-        Dual potential of the sinks.
+    distances : ndarray of shape (n_pairs,)
+        Exact EMDs.
+    potentials : ndarray of shape (n_pairs, n_cells) or None
+        Kantorovich potentials, if asked for.
     """
-    (sources,) = (surplus > 0).nonzero()
-    (sinks,) = (surplus < 0).nonzero()
-    supply, demand = surplus[sources], -surplus[sinks]
-    total = supply.sum()
-    # Rounding alone can leave a surplus without a sink: the wafers are equal then.
-    if len(sources) == 0 or len(sinks) == 0:
-        return 0.0, sources[:0], sinks[:0], np.zeros((0, 0)), np.zeros(0)
-    # Unit sums keep POT's tolerances meaningful for nearly equal wafers.
-    pot = _pot()
-    moved, cost, _, at_sinks, status = pot.emd_c(
-        supply / total,
-        demand / demand.sum(),
-        ground_distance[sources[:, None], sinks],
-        _MAX_SIMPLEX_ITERATIONS,
-        1,
+    engine = resolve_engine(engine, geometry)
+    n_pairs = len(A) if rows is None else len(rows)
+    task_size = _TASK_SIZE[engine]
+    distances = np.empty(n_pairs)
+    potentials = np.empty((n_pairs, A.shape[1])) if with_potentials else None
+
+    def tasks():
+        for start in range(0, n_pairs, task_size):
+            chosen = slice(start, start + task_size)
+            pairs = (A[chosen], B[chosen])
+            if rows is not None:
+                pairs = (A[rows[chosen]], B[columns[chosen]])
+            yield joblib.delayed(ENGINES[engine])(
+                *pairs, geometry.ground_distance, with_potentials
+            )
+
+    parallel = joblib.Parallel(
+        # Starting workers takes longer than solving a single task.
+        n_jobs=n_jobs if n_pairs > task_size else 1,
+        prefer="threads" if engine == "simplex" else None,
+        return_as="generator",
     )
-    if status != _OPTIMAL:
-        raise RuntimeError(
-            "POT's network simplex did not reach the optimum: "
-            f"{pot.check_result(status)}"
-        )
-    return cost * total, sources, sinks, moved * total, at_sinks
+    bar = ProgressBar(n_pairs, "exact EMD", verbose)
+    start = 0
+    try:
+        for found, found_potentials in parallel(tasks()):
+            stop = start + len(found)
+            distances[start:stop] = found
+            if with_potentials:
+                potentials[start:stop] = found_potentials
+            start = stop
+            bar.update(stop)
+    finally:
+        bar.close()
+    return distances, potentials

@@ -16,12 +16,11 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
-    {"geometry", "_validation", "_scaling"},
-    {"distance", "datasets"},
+    {"geometry", "_validation", "_scaling", "_progress"},
+    {"distance", "datasets", "_engines", "_simplex"},
     {
         "_backend",
         "_networks",
-        "_progress",
         "_stepping",
         "_training",
         "layers",

@@ -8,13 +8,23 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 import scipy.stats
+from engines import skip_without_simplex
 
 from skemd import distance as distance_module
+from skemd._engines import ENGINES
 from skemd.distance import emd, paired_emd, paired_potentials, pairwise_emd
 from skemd.geometry import Geometry, grid, hgcal_wafer, line
 
 GROUND = hgcal_wafer().ground_distance
 FUNCTIONS = [paired_emd, pairwise_emd, paired_potentials]
+
+
+@pytest.fixture(params=ENGINES, autouse=True)
+def each_engine(request, monkeypatch):
+    """Run every test with the compiled solver and with POT's."""
+    skip_without_simplex(request.param)
+    monkeypatch.setattr(distance_module, "resolve_engine", lambda *_: request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -318,18 +328,18 @@ def test_pairwise_of_one_wafer_is_a_zero(wafers):
 
 
 @pytest.mark.parametrize("task_size", [1, 3, 10, 11])
-def test_the_size_of_tasks_does_not_matter(wafers, monkeypatch, task_size):
+def test_the_size_of_tasks_does_not_matter(wafers, monkeypatch, each_engine, task_size):
     A, B = wafers(10, seed=1), wafers(10, seed=2)
     expected = [emd(a, b) for a, b in zip(A, B, strict=True)]
     expected_pairwise = pairwise_emd(A)
-    monkeypatch.setattr(distance_module, "_TASK_SIZE", task_size)
+    monkeypatch.setitem(distance_module._TASK_SIZE, each_engine, task_size)
     np.testing.assert_array_equal(paired_emd(A, B), expected)
     np.testing.assert_array_equal(pairwise_emd(A), expected_pairwise)
     assert paired_potentials(A, B)[1].shape == A.shape
 
 
-def test_two_workers_give_the_same_as_one(wafers, monkeypatch):
-    monkeypatch.setattr(distance_module, "_TASK_SIZE", 4)
+def test_two_workers_give_the_same_as_one(wafers, monkeypatch, each_engine):
+    monkeypatch.setitem(distance_module._TASK_SIZE, each_engine, 4)
     A, B = wafers(10, seed=1), wafers(10, seed=2)
     for function in FUNCTIONS:
         alone = function(A, B, n_jobs=1)
