@@ -383,7 +383,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _resolved_loss(self, X, geometry, rng):
         """Return the loss as a callable, and the regressor if one was fitted for it."""
         if not isinstance(self.loss, str) or self.loss != "emdcnn":
-            return resolve_loss(self.loss, geometry), None
+            return resolve_loss(self.loss, geometry, self.n_jobs), None
         if self.emd_regressor is not None:
             regressor = _checked_regressor(self.emd_regressor, geometry)
             return LearnedEMD(regressor).call, None

@@ -15,8 +15,10 @@
    2. Potentials u, v that satisfy u_i + v_j = d_ij on the arcs of the tree price every
       other arc: sending charge over (i, j) changes the cost by the reduced cost
       d_ij - u_i - v_j. If none is negative, the tree is optimal.
-   3. Otherwise the arc with the most negative one enters the tree. That closes a
-      cycle; flow is pushed around it until one arc of the tree is empty, which leaves.
+   3. Otherwise one with a negative reduced cost enters the tree: the lowest on a list
+      of candidates, one from each column, which is made anew when it has none left.
+      The arc closes a cycle; flow is pushed around it until an arc of the tree is
+      empty, which leaves.
 
    Everything that decides is exact, so the walk ends without tolerances or rules
    against cycling:
@@ -101,25 +103,6 @@ static void keep_smaller(double *least, const double *numbers, double less, int 
         double rest = numbers[j] - less;
         least[j] = rest < least[j] ? rest : least[j];
     }
-}
-
-/* The place of the smallest of some numbers, padded to whole blocks. Finding the number
-   first, and then where it is, suits the machine better than comparing one by one. */
-static int smallest(const double *numbers, int width)
-{
-    double least[BLOCK];
-    int place = 0;
-    memcpy(least, numbers, sizeof least);
-    for (int start = BLOCK; start < width; start += BLOCK)
-        for (int k = 0; k < BLOCK; k++) {
-            double number = numbers[start + k];
-            least[k] = number < least[k] ? number : least[k];
-        }
-    for (int k = 1; k < BLOCK; k++)
-        least[0] = least[k] < least[0] ? least[k] : least[0];
-    while (numbers[place] != least[0])
-        place++;
-    return place;
 }
 
 /* Metric */
@@ -211,66 +194,74 @@ static void mean_costs(const struct transport *t, double *of_row, double *of_col
     }
 }
 
-/* The row that is best for a column among those that still have mass. */
+/* Columns in the order of their lowest d_ij less the mean distances of i and j. */
+static void order_columns(const struct transport *t, const double *of_row,
+                          const double *of_column, int *columns)
+{
+    double least[MAX_CELLS];
+
+    for (int j = 0; j < t->width; j++)
+        least[j] = INFINITY;
+    for (int i = 0; i < t->n_rows; i++)
+        keep_smaller(least, t->cost + i * t->width, of_row[i], t->width);
+    for (int j = 0; j < t->n_columns; j++) {
+        int place = j;
+        least[j] -= of_column[j];
+        for (; place > 0 && least[columns[place - 1]] > least[j]; place--)
+            columns[place] = columns[place - 1];
+        columns[place] = j;
+    }
+}
+
+/* The row with the lowest cost for a column, less the row's mean distance. */
 static int best_row(const struct transport *t, int column, node_set rows,
-                    const double *of_row, double *value)
+                    const double *of_row)
 {
     int best = -1;
     double least = INFINITY;
     for (; rows; rows &= rows - 1) {
         int i = lowest_node(rows);
-        double candidate = t->cost[i * t->width + column] - of_row[i];
-        best = candidate < least ? i : best;
-        least = candidate < least ? candidate : least;
+        double value = t->cost[i * t->width + column] - of_row[i];
+        best = value < least ? i : best;
+        least = value < least ? value : least;
     }
-    *value = least;
     return best;
 }
 
-/* Take arcs in the order of d_ij less the mean distances of i and j, and send as much
-   over each as both ends have left. Each arc uses up one end, whose parent becomes the
-   other: a node's subtree is complete when the node is used up. Fills `order` with the
-   nodes as they are used up; the last one is the root. */
+/* Serve column after column from its best rows, sending as much over each arc as both
+   ends have left. Each arc uses up one end, whose parent becomes the other: a node's
+   subtree is complete when the node is used up. Fills `order` with the nodes as they
+   are used up; the last one is the root. */
 static void greedy_tree(struct transport *t, int *order)
 {
     const int n_nodes = t->n_rows + t->n_columns;
-    double of_row[MAX_CELLS], of_column[MAX_CELLS], value[MAX_CELLS];
-    int row_of[MAX_CELLS];
+    double of_row[MAX_CELLS], of_column[MAX_CELLS];
+    int columns[MAX_CELLS], *column = columns;
     int64_t left[MAX_CELLS];
     node_set rows = ((node_set)1 << t->n_rows) - 1;
 
     mean_costs(t, of_row, of_column);
-    for (int j = 0; j < t->n_columns; j++) {
-        row_of[j] = best_row(t, j, rows, of_row, &value[j]);
-        value[j] -= of_column[j];
-    }
-    for (int j = t->n_columns; j < t->width; j++)
-        value[j] = INFINITY;
+    order_columns(t, of_row, of_column, columns);
     for (int node = 0; node < n_nodes; node++) {
         left[node] = t->mass[node];
         t->below[node] = (node_set)1 << node;
     }
     for (int step = 0; step < n_nodes - 1; step++) {
-        int j = smallest(value, t->width);
-        int i = row_of[j], column = t->n_rows + j;
-        int used_up = left[i] < left[column] ? i : column;
-        int other = used_up == i ? column : i;
+        int sink = t->n_rows + *column;
+        int source = best_row(t, *column, rows, of_row);
+        int source_is_empty = left[source] < left[sink];
+        int used_up = source_is_empty ? source : sink;
+        int other = source_is_empty ? sink : source;
+        if (source_is_empty)
+            rows &= ~((node_set)1 << source);
+        else
+            column++;
         t->parent[used_up] = other;
         t->flow[used_up] = left[used_up];
         t->below[other] |= t->below[used_up];
         left[other] -= left[used_up];
         order[step] = used_up;
         order[step + 1] = other;
-        if (used_up == column) {
-            value[j] = INFINITY;
-            continue;
-        }
-        rows &= ~((node_set)1 << i);
-        for (int k = 0; k < t->n_columns; k++)
-            if (row_of[k] == i && value[k] < INFINITY) {
-                row_of[k] = best_row(t, k, rows, of_row, &value[k]);
-                value[k] -= of_column[k];
-            }
     }
     int root = order[n_nodes - 1];
     t->parent[root] = root;
@@ -317,24 +308,54 @@ static void shift_potentials(struct transport *t, node_set nodes, double rise)
 
 /* Pivots */
 
-/* Find the arc with the lowest reduced cost (Dantzig's rule) and return that. The minimum over the rows comes first, for a block of columns at a
-   time and without saying where it is: the compiler makes vector code of that. */
-static double entering_arc(const struct transport *t, int *row, int *column)
+/* Arcs that had a negative reduced cost when the table was last priced. */
+struct candidates {
+    int n;
+    int row[MAX_CELLS], column[MAX_CELLS];
+};
+
+/* Price the whole table and keep the lowest arc of each column, if it is negative. The
+   minimum over the rows comes first, without saying where it is: the compiler makes
+   vector code of that. */
+static void price(const struct transport *t, struct candidates *candidates)
 {
-    double least[MAX_CELLS], reduced[MAX_CELLS];
+    double least[MAX_CELLS];
 
     for (int j = 0; j < t->width; j++)
         least[j] = INFINITY;
     for (int i = 0; i < t->n_rows; i++)
         keep_smaller(least, t->cost + i * t->width, t->row_potential[i], t->width);
-    for (int j = 0; j < t->width; j++)
-        reduced[j] = least[j] - t->column_potential[j];
-    int found = smallest(reduced, t->width);
-    *column = t->n_rows + found;
-    *row = 0;
-    while (t->cost[*row * t->width + found] - t->row_potential[*row] != least[found])
-        ++*row;
-    return reduced[found];
+    candidates->n = 0;
+    for (int j = 0; j < t->n_columns; j++) {
+        if (least[j] >= t->column_potential[j])
+            continue;
+        int i = 0;
+        while (t->cost[i * t->width + j] - t->row_potential[i] != least[j])
+            i++;
+        candidates->row[candidates->n] = i;
+        candidates->column[candidates->n++] = j;
+    }
+}
+
+/* Find the candidate with the lowest reduced cost by now, and return that; 0 if none is
+   negative any more. */
+static double best_candidate(const struct transport *t,
+                             const struct candidates *candidates, int *row, int *column)
+{
+    double lowest = 0;
+    int best = 0;
+    for (int k = 0; k < candidates->n; k++) {
+        int i = candidates->row[k], j = candidates->column[k];
+        double reduced =
+            t->cost[i * t->width + j] - t->row_potential[i] - t->column_potential[j];
+        best = reduced < lowest ? k : best;
+        lowest = reduced < lowest ? reduced : lowest;
+    }
+    if (lowest < 0) {
+        *row = candidates->row[best];
+        *column = t->n_rows + candidates->column[best];
+    }
+    return lowest;
 }
 
 /* Find the arc of the cycle that is first empty when flow enters from a row to a column:
@@ -403,11 +424,17 @@ static void rehang(struct transport *t, int cut, int end, int hook, int join,
    takes too long, which a metric excludes. */
 static int pivot_to_optimum(struct transport *t)
 {
+    struct candidates candidates;
+    candidates.n = 0;
     for (int pivot = 0; pivot < MAX_PIVOTS; pivot++) {
-        int row, column, join;
-        double reduced = entering_arc(t, &row, &column);
-        if (reduced >= 0)
-            return 1;
+        int row = 0, column = 0, join;
+        double reduced = best_candidate(t, &candidates, &row, &column);
+        if (reduced == 0) {
+            price(t, &candidates);
+            reduced = best_candidate(t, &candidates, &row, &column);
+            if (reduced == 0)
+                return 1;
+        }
         int cut = leaving_arc(t, row, column, &join);
         int64_t amount = t->flow[cut];
         int on_rows_side = is_below(t, row, cut);

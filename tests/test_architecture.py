@@ -20,6 +20,7 @@ FLOORS = [
     {"distance", "datasets", "_engines", "_simplex"},
     {
         "_backend",
+        "_host",
         "_networks",
         "_stepping",
         "_training",

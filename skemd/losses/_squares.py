@@ -1,27 +1,17 @@
-"""Losses of the autoencoder, from squared errors to the learned EMD, for Keras.
-
-All of them compare cells: ``loss(y_true, y_pred)`` takes two tensors of shape
-(n_samples, n_cells) and gives one value a sample. The autoencoder hands them wafers
-divided by the power of two below their sum, as the chip normalises them; losses that
-are distances between distributions normalise to unit sum themselves. Any callable of
-this form is a loss, too.
-"""
+"""Squared errors as losses: plain, weighted, and at three resolutions at once."""
 
 import numpy as np
 
 from skemd._backend import keras
 from skemd._validation import check_choice
-from skemd.geometry import hgcal_wafer
 
 __all__ = [
-    "LearnedEMD",
     "MeanSquaredError",
     "TelescopeLoss",
     "WeightedMeanSquaredError",
+    "supercell_weights",
+    "supercells",
 ]
-
-# Keeps a reconstruction without any charge from dividing by zero.
-_SMALLEST_SUM = 1e-6
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -108,33 +98,6 @@ class TelescopeLoss(keras.losses.Loss):
         return {**super().get_config(), "weights": self.weights}
 
 
-class LearnedEMD(keras.losses.Loss):
-    """The EMD that a fitted EMDRegressor predicts, as a loss with frozen weights.
-
-    Parameters
-    ----------
-    regressor : EMDRegressor
-        Fitted; it is only read.
-
-    Notes
-    -----
-    Both wafers are normalised to unit sum, as the regressor was trained, so the loss
-    does not see the total charge of the reconstruction.
-    """
-
-    def __init__(self, regressor, name="emdcnn"):
-        super().__init__(name=name)
-        # A copy of its own, so that a live model that serves predictions elsewhere
-        # is not marked as frozen.
-        self._network = regressor.network_.copy().model
-        self._network.trainable = False
-
-    def call(self, y_true, y_pred):
-        """Return the EMD of each sample, in the unit of the regressor's geometry."""
-        pairs = keras.ops.concatenate([_unit_sum(y_true), _unit_sum(y_pred)], axis=1)
-        return self._network(pairs, training=False)
-
-
 def supercells():
     """Return the telescope's 2 x 2 sums of cells.
 
@@ -184,57 +147,9 @@ def supercell_weights(weights):
     return values
 
 
-LOSSES = {
-    "mse": MeanSquaredError,
-    "weighted_mse": WeightedMeanSquaredError,
-    "telescope": TelescopeLoss,
-}
-
-
-def resolve_loss(loss, geometry):
-    """Turn the `loss` parameter of an estimator into a callable.
-
-    Parameters
-    ----------
-    loss : str or callable
-        A key of `LOSSES`, or ``loss(y_true, y_pred)`` -> one value a sample.
-    geometry : Geometry
-        The geometry of the cells.
-
-    Returns
-    -------
-    loss : callable
-        In keras.ops, one value a sample.
-
-    Raises
-    ------
-    ValueError
-        If the loss is unknown or does not work with the geometry.
-    """
-    if not isinstance(loss, str):
-        if not callable(loss):
-            raise ValueError(f"loss must be a name or a callable; got {loss!r}.")
-        # Keras's loss objects average when called; the training loop does it itself.
-        return loss.call if isinstance(loss, keras.losses.Loss) else loss
-    # "emdcnn" needs a regressor, which the estimator provides before it comes here.
-    check_choice(loss, "loss", ("emdcnn", *LOSSES))
-    if loss == "telescope" and geometry != hgcal_wafer():
-        raise ValueError(
-            "loss='telescope' sums the trigger cells of the wafer; it does not work "
-            f"with the {geometry.name} geometry. Use 'emdcnn', 'mse' or "
-            "'weighted_mse'."
-        )
-    return LOSSES[loss]().call
-
-
 def _weighted_square(y_true, y_pred, weights=1.0):
     larger = keras.ops.maximum(y_true, y_pred)
     return keras.ops.mean(keras.ops.square(y_true - y_pred) * larger * weights, axis=-1)
-
-
-def _unit_sum(charges):
-    total = keras.ops.sum(charges, axis=-1, keepdims=True)
-    return charges / keras.ops.maximum(total, _SMALLEST_SUM)
 
 
 def _membership(members):
