@@ -5,12 +5,20 @@ dual solution is the gradient. Each of Keras's backends has a way to call back t
 host, and a way to say what the gradient of a call is.
 """
 
+import concurrent.futures
+import functools
+import os
+
+import joblib
 import numpy as np
 
 from skemd._backend import keras
-from skemd.distance import paired_potentials
+from skemd._engines import ENGINES, resolve_engine
 
 __all__ = ["exact_emd"]
+
+# Pairs below which another thread is not worth waking.
+_FEWEST_PAIRS = 64
 
 
 def exact_emd(a, b, geometry, n_jobs=None):
@@ -23,7 +31,7 @@ def exact_emd(a, b, geometry, n_jobs=None):
     geometry : Geometry
         Where the cells are.
     n_jobs : int or None, default=None
-        How many joblib workers share the pairs.
+        How many threads share the pairs; None for one a core, as the backends have it.
 
     Returns
     -------
@@ -32,19 +40,41 @@ def exact_emd(a, b, geometry, n_jobs=None):
         a network that diverges. The gradient with respect to `b` are 1-Lipschitz
         Kantorovich potentials f, and -f with respect to `a`.
     """
-
-    def solve(a, b):
-        a, b = np.asarray(a), np.asarray(b)
-        distances = np.full(len(a), np.nan, dtype=np.float32)
-        potentials = np.full(a.shape, np.nan, dtype=np.float32)
-        finite = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
-        if finite.any():
-            distances[finite], potentials[finite] = paired_potentials(
-                a[finite], b[finite], geometry=geometry, n_jobs=n_jobs
-            )
-        return distances, potentials
-
+    n_threads = (
+        joblib.cpu_count() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
+    )
+    engine = resolve_engine("auto", geometry)
+    if engine == "pot":
+        # It holds the interpreter's lock.
+        n_threads = 1
+    solve = functools.partial(_solve_batch, engine, geometry.ground_distance, n_threads)
     return _BRIDGES[keras.backend.backend()](solve, a, b)
+
+
+def _solve_batch(engine, ground_distance, n_threads, a, b):
+    """Return distances and potentials of arrays, as float32."""
+    a, b = np.asarray(a), np.asarray(b)
+    distances = np.full(len(a), np.nan, dtype=np.float32)
+    potentials = np.full(a.shape, np.nan, dtype=np.float32)
+    (rows,) = (np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)).nonzero()
+    n_parts = max(1, min(n_threads, len(rows) // _FEWEST_PAIRS))
+
+    def solve(part):
+        distances[part], potentials[part] = ENGINES[engine](
+            a[part], b[part], ground_distance, True
+        )
+
+    # Exceptions of the parts come out where their results are taken.
+    run = map if n_parts == 1 else _pool(os.getpid(), n_threads).map
+    for _ in run(solve, np.array_split(rows, n_parts)):
+        pass
+    return distances, potentials
+
+
+@functools.cache
+def _pool(pid, n_threads):
+    """Keep threads for the steps of a training; those of a parent process are gone."""
+    return concurrent.futures.ThreadPoolExecutor(n_threads, f"skemd-{pid}")
 
 
 def _jax_bridge(solve, a, b):

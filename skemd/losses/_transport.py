@@ -32,7 +32,8 @@ class ExactEMD(keras.losses.Loss):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None
-        How many joblib workers share the pairs of large batches.
+        How many threads share the pairs of a batch; None for one a core, which is what
+        Keras's backends do with theirs.
 
     Notes
     -----
@@ -75,11 +76,13 @@ class SinkhornDivergence(keras.losses.Loss):
     ----------
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
-    epsilon : float, default=0.5
+    epsilon : float, default=1.0
         Weight of the entropy, in the unit of the geometry's distances. Smaller is
-        closer to the EMD and needs more iterations.
-    n_iterations : int, default=50
-        Sinkhorn iterations, always as many.
+        closer to the EMD and needs more iterations, roughly in inverse proportion.
+    n_iterations : int, default=20
+        Sinkhorn iterations, always as many. On the wafer with ``epsilon=1`` 20 leave
+        values wrong by about 0.01 and gradients 3% off in direction, 100 by less
+        than 0.001 and 0.2%.
 
     Notes
     -----
@@ -97,8 +100,8 @@ class SinkhornDivergence(keras.losses.Loss):
     def __init__(
         self,
         geometry="wafer",
-        epsilon=0.5,
-        n_iterations=50,
+        epsilon=1.0,
+        n_iterations=20,
         name="sinkhorn",
         **kwargs,
     ):
@@ -179,13 +182,14 @@ def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
 
 
 def _soft_minimum(ground_distance, epsilon):
-    r"""Return the function :math:`-\epsilon \log \sum_j w_j e^{(v_j - d_{ij})/\epsilon}`.
+    r"""Return the soft minimum over the cells, of potentials v with weights w.
 
-    It takes potentials v and weights w of shape (..., n_cells). Potentials change by no
-    more than the distance between cells, so with the largest of them taken out the sum
-    is at least w_j times exp(-2 max(d) / epsilon) for each j. Where float32 can hold
-    that, the sum is one product with a fixed matrix, many times faster than the sum of
-    exponentials of each pair of cells.
+    .. math:: -\epsilon \log \sum_j w_j e^{(v_j - d_{ij}) / \epsilon}.
+
+    Potentials change by no more than the distance between cells, so with the largest of
+    them taken out the sum is at least w_j times exp(-2 max(d) / epsilon) for each j.
+    Where float32 can hold that, the sum is one product with a fixed matrix, many times
+    faster than the sum of exponentials of each pair of cells.
     """
     scaled = (ground_distance / epsilon).astype(np.float32)
     if 2 * scaled.max() < _LARGEST_EXPONENT:
