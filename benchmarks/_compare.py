@@ -22,9 +22,8 @@ class Comparison:
         For each rival its turns.
     ours : str
         Which rival is skemd.
-    target : float
-        The ratio to every rival that shall be reached; variants of skemd's own, whose
-        names start with `ours`, have none.
+    targets : dict of str to float
+        For some rivals, the ratio that shall be reached.
     """
 
     work: str
@@ -32,7 +31,7 @@ class Comparison:
     n_items: int
     seconds: dict
     ours: str
-    target: float
+    targets: dict
 
     def ratios(self, rival):
         """Return how many times faster skemd was than a rival, turn by turn."""
@@ -48,7 +47,7 @@ class Comparison:
                 continue
             ratios = self.ratios(rival)
             spread = f"{np.median(ratios):.1f} ({ratios.min():.1f}-{ratios.max():.1f})"
-            target = "" if rival.startswith(self.ours) else f"{self.target:g}"
+            target = f"{self.targets[rival]:g}" if rival in self.targets else ""
             rows.append((self.work, rival, rate, spread, target))
         return rows
 
@@ -85,8 +84,14 @@ def in_turns(rivals, n_turns):
 def table(comparisons):
     """Return a reStructuredText table of all comparisons."""
     header = ("work", "rival", "rate", "skemd is faster by (range)", "target")
-    rows = [header, *(row for comparison in comparisons for row in comparison.rows())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return rst_table(
+        [header, *(row for comparison in comparisons for row in comparison.rows())]
+    )
+
+
+def rst_table(rows):
+    """Return a reStructuredText table of rows of text, the first of which heads it."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
     lines = [
         "  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True))

@@ -1,30 +1,99 @@
-"""The exact EMD of pairs against a loop over POT's ``ot.emd2``."""
+"""The exact EMD: one thread against every peer, two against one, and POT's engine."""
+
+import sys
 
 import numpy as np
-import ot
 
+from benchmarks import peers
 from benchmarks._compare import Comparison, in_turns
+from skemd._scaling import normalized
 from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 
+# Peers that are exact solve every pair; those that take milliseconds solve some.
+FEW_PAIRS = {"POT, solve_batch": 200, "SciPy, linprog": 20, "jax, Sinkhorn": 500}
+PEERS = {
+    "POT, solve_batch": peers.pot_batch,
+    "SciPy, linprog": peers.linear_programme,
+    "jax, Sinkhorn": peers.jax_sinkhorn,
+}
+OURS = "paired_emd"
 
-def compare(n_turns, n_pairs=20_000):
-    """Compare on unrelated generated wafers; raise if the distances differ."""
-    X = make_wafers(2 * n_pairs, random_state=1_000)
-    A, B = X[:n_pairs], X[n_pairs:]
-    ground_distance = hgcal_wafer().ground_distance
 
-    def loop_over_pot():
-        a = A / A.sum(axis=1, keepdims=True)
-        b = B / B.sum(axis=1, keepdims=True)
-        return [ot.emd2(x, y, ground_distance) for x, y in zip(a, b, strict=True)]
+def compare(n_turns, n_wafers=140):
+    """Compare on all pairs of unrelated generated wafers.
 
-    np.testing.assert_allclose(paired_emd(A, B), loop_over_pot(), rtol=1e-9)
+    Raises
+    ------
+    AssertionError
+        If an exact peer disagrees.
+    """
+    X = normalized(make_wafers(2 * n_wafers, random_state=1_000))
+    rows, columns = np.indices((n_wafers, n_wafers)).reshape(2, -1)
+    A, B = X[:n_wafers][rows], X[n_wafers:][columns]
+    geometry = hgcal_wafer()
     rivals = {
-        "paired_emd": lambda: paired_emd(A, B),
-        "paired_emd, n_jobs=2": lambda: paired_emd(A, B, n_jobs=2),
-        "loop over ot.emd2": loop_over_pot,
+        OURS: lambda: paired_emd(A, B),
+        "paired_emd, engine='pot'": lambda: paired_emd(A, B, engine="pot"),
+        "loop over ot.emd2": peers.loop_over_pot(A, B, geometry),
     }
+    child = None
+    if peers.Wasserstein.is_installed():
+        child = peers.Wasserstein(X[:n_wafers], X[n_wafers:], geometry)
+        rivals["wasserstein.PairwiseEMD"] = child
+    few = np.random.RandomState(0).permutation(len(A))
+    for name, make in PEERS.items():
+        part = few[: FEW_PAIRS[name]]
+        rivals[name] = make(A[part], B[part], geometry)
+    _check(rivals, few)
     seconds = in_turns(rivals, n_turns)
-    return [Comparison("exact EMD", "pairs", n_pairs, seconds, "paired_emd", 4)]
+    if child is not None:
+        child.close()
+    for name, n_pairs in FEW_PAIRS.items():
+        seconds[name] = [value * len(A) / n_pairs for value in seconds[name]]
+    targets = {"loop over ot.emd2": 15, "wasserstein.PairwiseEMD": 5}
+    return [
+        Comparison("exact EMD", "pairs", len(A), seconds, OURS, targets),
+        *_compare_workers(n_turns, A, B, geometry),
+    ]
+
+
+def _compare_workers(n_turns, A, B, geometry):
+    """Compare two threads with one, and POT's engine on two processes with the loop."""
+    more = (np.tile(A, (10, 1)), np.tile(B, (10, 1)))
+    threads = in_turns(
+        {
+            "paired_emd, n_jobs=2": lambda: paired_emd(*more, n_jobs=2),
+            "paired_emd, n_jobs=1": lambda: paired_emd(*more),
+        },
+        n_turns,
+    )
+    fallback = in_turns(
+        {
+            "engine='pot', n_jobs=2": lambda: paired_emd(A, B, engine="pot", n_jobs=2),
+            "loop over ot.emd2": peers.loop_over_pot(A, B, geometry),
+        },
+        n_turns,
+    )
+    return [
+        _comparison("two threads", len(more[0]), threads, 1.7),
+        _comparison("POT's engine", len(A), fallback, 5),
+    ]
+
+
+def _comparison(work, n_pairs, seconds, target):
+    """Compare the first rival with the other one."""
+    ours, other = seconds
+    return Comparison(work, "pairs", n_pairs, seconds, ours, {other: target})
+
+
+def _check(rivals, few):
+    """Compare all distances with those of the loop, and say how far peers are off."""
+    expected = rivals["loop over ot.emd2"]()
+    for name, run in rivals.items():
+        part = few[: FEW_PAIRS[name]] if name in FEW_PAIRS else slice(None)
+        error = np.abs(run() - expected[part]).max()
+        print(f"{name}: off by {error:.1e} half pitches at most", file=sys.stderr)
+        if name.startswith(OURS):
+            assert error < 1e-10, f"{name} is wrong by {error}"

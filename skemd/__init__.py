@@ -15,6 +15,7 @@ _HOME_OF = {
     "EMDRegressor": "skemd._regressor",
     "EMDAutoencoder": "skemd._autoencoder",
     "emd_score": "skemd.metrics",
+    "show_versions": "skemd._versions",
 }
 _MODULES = ("datasets", "distance", "geometry", "layers", "losses", "metrics", "plot")
 

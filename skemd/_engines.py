@@ -18,10 +18,20 @@ try:
 except ImportError:
     _simplex = None
 
-__all__ = ["ENGINES", "resolve_engine", "transport_plan"]
+__all__ = [
+    "ENGINES",
+    "compiled_solver_is_built",
+    "resolve_engine",
+    "transport_plan",
+]
 
 _MAX_SIMPLEX_ITERATIONS = 1_000_000
 _OPTIMAL = 1  # POT's result code
+
+
+def compiled_solver_is_built():
+    """Return whether the compiled solver was built when skemd was installed."""
+    return _simplex is not None
 
 
 def resolve_engine(engine, geometry):

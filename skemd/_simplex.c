@@ -61,6 +61,9 @@
    then below 1e-9 of the distance. */
 #define LARGEST_RANGE 1000.0
 
+/* Sums of charges above have the full precision of doubles. */
+#define SMALLEST_CHARGE 1e-280
+
 /* Weight of the mean distances in the greedy start; it affects speed only. */
 #define START_WEIGHT 1.3
 
@@ -452,17 +455,25 @@ static int pivot_to_optimum(struct transport *t)
 /* A pair */
 
 /* Bring charges to unit sum. Returns 0 unless all are finite and not negative, and one
-   is positive. Dividing by the largest first keeps sums from overflow and underflow. */
+   is positive. */
 static int to_unit_sum(const double *charge, int n_cells, double *fraction)
 {
     double largest = 0, sum = 0;
+    int wrong = 0;
     for (int k = 0; k < n_cells; k++) {
-        if (!(charge[k] >= 0 && charge[k] <= DBL_MAX))
-            return 0;
+        wrong |= !(charge[k] >= 0 && charge[k] <= DBL_MAX);
         largest = charge[k] > largest ? charge[k] : largest;
+        sum += charge[k];
     }
-    if (largest == 0)
+    if (wrong || largest == 0)
         return 0;
+    if (largest > SMALLEST_CHARGE && sum <= DBL_MAX) {
+        for (int k = 0; k < n_cells; k++)
+            fraction[k] = charge[k] / sum;
+        return 1;
+    }
+    /* Dividing by the largest first keeps the sum from overflow and underflow. */
+    sum = 0;
     for (int k = 0; k < n_cells; k++) {
         fraction[k] = charge[k] / largest;
         sum += fraction[k];

@@ -54,6 +54,7 @@ def train(
     patience,
     rng,
     augment=None,
+    on_epoch=None,
     verbose=0,
     label="training",
 ):
@@ -84,6 +85,8 @@ def train(
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
         ``augment(inputs, rng)`` -> inputs, applied to each batch.
+    on_epoch : callable or None, default=None
+        Called without arguments after each epoch, when the model has its weights.
     verbose : int, default=0
         Whether to show progress on stderr.
     label : str, default="training"
@@ -122,6 +125,8 @@ def train(
                 losses.append(stepper.step(batch, targets[rows]))
                 bar.update(epoch * steps_per_epoch + len(losses), _note(history))
             stepper.sync()
+            if on_epoch is not None:
+                on_epoch()
             history["loss"].append(float(np.mean([float(value) for value in losses])))
             watched = history["loss"][-1]
             if early_stopping:

@@ -99,6 +99,12 @@ def check_charges(X, whom, *, allow_empty=False):
     ValueError
         Naming the rows with a NaN, an infinite or negative charge, or no charge.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = X.sum(axis=1, dtype=np.float64)
+    # Two passes over good data; what is wrong with bad data is found out below.
+    if X.min(initial=0) >= 0 and np.isfinite(sums).all():
+        if allow_empty or (sums > 0).all():
+            return
     if not np.isfinite(X).all():
         row, cell = np.argwhere(~np.isfinite(X))[0]
         kind = "NaN" if np.isnan(X[row, cell]) else "infinity"
@@ -113,8 +119,7 @@ def check_charges(X, whom, *, allow_empty=False):
             f"cell {cell}. Charges are not negative; subtract pedestals and clip at "
             "zero first."
         )
-    with np.errstate(over="ignore"):
-        too_large = ~np.isfinite(X.sum(axis=1, dtype=np.float64))
+    too_large = ~np.isfinite(sums)
     if too_large.any():
         raise ValueError(
             f"The charges passed to {whom} are too large for the precision of numbers: "

@@ -2,10 +2,10 @@
 
 import pytest
 
-from skemd import _engines
+from skemd._engines import compiled_solver_is_built
 
 
 def skip_without_simplex(engine="simplex"):
     """Skip a test of the compiled solver where it was not built."""
-    if engine == "simplex" and _engines._simplex is None:
+    if engine == "simplex" and not compiled_solver_is_built():
         pytest.skip("the compiled solver was not built")

@@ -11,9 +11,8 @@ from skemd.losses import (
     TelescopeLoss,
     WeightedMeanSquaredError,
     resolve_loss,
-    supercell_weights,
-    supercells,
 )
+from skemd.losses._squares import supercell_weights, supercells
 
 # The 2 x 2 sums of the telescope loss (arXiv:2105.01683), typed from a drawing of the
 # wafer. In each face, cells are numbered row by row, four in a row.
@@ -220,13 +219,13 @@ def test_names_resolve_to_their_losses(two_sides):
 
 
 def test_the_telescope_needs_the_wafer():
-    message = r"does not work with the line\(48\) geometry\. Use 'emdcnn'"
+    message = r"does not work with the line\(48\) geometry\. Use 'emd', 'emdcnn'"
     with pytest.raises(ValueError, match=message):
         resolve_loss("telescope", line(48))
 
 
 def test_an_unknown_loss_is_an_error_that_names_the_known_ones():
-    with pytest.raises(ValueError, match=r"loss must be .*'mse'.*'telescope'"):
+    with pytest.raises(ValueError, match=r"loss must be .*'emd'.*'telescope'.*'mse'"):
         resolve_loss("mae", hgcal_wafer())
     with pytest.raises(ValueError, match="loss must be a name or a callable; got 3"):
         resolve_loss(3, hgcal_wafer())

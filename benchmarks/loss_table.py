@@ -1,0 +1,161 @@
+"""Which loss is worth its time: one autoencoder, trained with each loss of skemd.
+
+Every loss gets the same wafers, network, epochs and initial weights. The exact EMD
+between wafers that were set aside and their reconstructions is taken after each epoch,
+outside the time that is counted.
+"""
+
+import functools
+import sys
+import time
+from unittest import mock
+
+import numpy as np
+
+from benchmarks._compare import rst_table
+from benchmarks.learned_emd import REAL_SAMPLE
+from skemd import EMDAutoencoder
+from skemd._scaling import scaled
+from skemd._stepping import compiled_forward
+from skemd._training import fixed_batches, train
+from skemd.datasets import load_wafers, make_wafers
+from skemd.distance import paired_emd
+from skemd.geometry import hgcal_wafer
+
+LOSSES = ("mse", "weighted_mse", "telescope", "sinkhorn", "emdcnn", "emd")
+REFERENCE = "telescope"
+# Trainings that choose anything use seeds below 1000.
+SEEDS = (1000, 1001, 1002)
+N_GENERATED = 30_000
+TEST_FRACTION = 0.2
+# As in examples/compress_wafers.py: all losses flatten out after so many steps.
+N_STEPS = 12_000
+SETTINGS = {"batch_size": 250, "learning_rate": 0.015}
+
+
+def report(n_steps=N_STEPS, n_generated=N_GENERATED, seeds=SEEDS):
+    """Train with each loss and seed, and return the table and what it holds.
+
+    Parameters
+    ----------
+    n_steps : int, default=12000
+        Steps of each training, to whole epochs.
+    n_generated : int, default=30000
+        Generated wafers, a fifth of which is set aside.
+    seeds : sequence of int, default=(1000, 1001, 1002)
+        Each changes wafers, split, initial weights and order.
+
+    Returns
+    -------
+    table : str
+        For people.
+    results : dict
+        For JSON: for each source and loss a list with a run for each seed.
+    """
+    sources = {"generated": functools.partial(make_wafers, n_generated)}
+    if REAL_SAMPLE.exists():
+        sources["real"] = lambda random_state: load_wafers(REAL_SAMPLE)
+    results, lines = {}, []
+    for source, make in sources.items():
+        runs = {loss: [] for loss in LOSSES}
+        for seed in seeds:
+            X = make(random_state=seed)
+            X = np.random.default_rng(seed).permutation(X[X.any(axis=1)])
+            test, train_wafers = np.split(X, [round(TEST_FRACTION * len(X))])
+            for loss in LOSSES:
+                runs[loss].append(run(loss, train_wafers, test, n_steps, seed))
+                print(source, seed, loss, summary(runs[loss][-1]), file=sys.stderr)
+        results[source] = runs
+        n_epochs = len(runs[REFERENCE][0]["curve"])
+        lines += [
+            f"{source}: {len(train_wafers)} wafers to train on, {len(test)} set aside, "
+            f"{n_epochs} epochs, {len(seeds)} seeds",
+            table_of(runs),
+            "",
+        ]
+    return "\n".join(lines), results
+
+
+def run(loss, train_wafers, test, n_steps, seed):
+    """Train once and return held-out EMDs and times as plain values."""
+    steps_per_epoch = -(-round(0.9 * len(train_wafers)) // SETTINGS["batch_size"])
+    epochs = max(2, round(n_steps / steps_per_epoch))
+    autoencoder = EMDAutoencoder(
+        loss=loss, epochs=epochs, patience=epochs, random_state=seed, **SETTINGS
+    )
+    curve, seconds = [], []
+    with mock.patch(
+        "skemd._autoencoder.train",
+        functools.partial(watched_train, test, curve, seconds),
+    ):
+        autoencoder.fit(train_wafers)
+    distances = paired_emd(test, autoencoder.predict(test))
+    return {
+        "mean": float(distances.mean()),
+        "median": float(np.median(distances)),
+        # The first epoch compiles.
+        "seconds_per_epoch": float(np.median(seconds[1:])),
+        "curve": curve,
+    }
+
+
+def watched_train(test, curve, seconds, model, *arguments, **options):
+    """Train as the estimator does, and note the held-out EMD after each epoch."""
+    cells = scaled(test, "msb").astype(np.float32)
+    images = hgcal_wafer().layout("8x8").apply(cells)
+    forward = compiled_forward(model)
+    started = [time.perf_counter()]
+
+    def note():
+        seconds.append(time.perf_counter() - started[0])
+        decoded = fixed_batches(forward, len(images), 500, images)
+        curve.append(float(paired_emd(test, decoded).mean()))
+        started[0] = time.perf_counter()
+
+    return train(model, *arguments, on_epoch=note, **options)
+
+
+def time_to_reach(run, target):
+    """Return seconds of training until the held-out EMD is down to a target, or NaN.
+
+    Epochs count with their median time, which neither compiling nor other programs of
+    the machine affect.
+    """
+    reached = np.flatnonzero(np.array(run["curve"]) <= target)
+    epochs = reached[0] + 1 if len(reached) else np.nan
+    return float(epochs * run["seconds_per_epoch"])
+
+
+def summary(run):
+    """Return a line about one run."""
+    return f"mean {run['mean']:.3f}, {run['seconds_per_epoch']:.3f} s/epoch"
+
+
+def table_of(runs):
+    """Return a table of runs: each entry is the mean over the seeds with its range."""
+    targets = [reference["curve"][-1] for reference in runs[REFERENCE]]
+    header = ("loss", "mean EMD", "median EMD", "s/epoch", f"s to {REFERENCE}'s EMD")
+    rows = [header]
+    for loss, of_loss in runs.items():
+        reached = [
+            time_to_reach(run, target)
+            for run, target in zip(of_loss, targets, strict=True)
+        ]
+        rows.append(
+            (
+                loss,
+                spread([run["mean"] for run in of_loss], 3),
+                spread([run["median"] for run in of_loss], 3),
+                spread([run["seconds_per_epoch"] for run in of_loss], 3),
+                "never" if np.isnan(reached).all() else spread(reached, 1),
+            )
+        )
+    return rst_table(rows)
+
+
+def spread(values, digits):
+    """Return "mean (lowest-highest)"; a value that is NaN makes the highest "never"."""
+    values = np.array(values)
+    lowest, highest = np.nanmin(values), values.max()
+    last = "never" if np.isnan(highest) else f"{highest:.{digits}f}"
+    return f"{np.nanmean(values):.{digits}f} ({lowest:.{digits}f}-{last})"

@@ -1,0 +1,57 @@
+"""What a report of a problem has to say: versions, the backend and the engine."""
+
+import platform
+import sys
+from importlib import metadata
+
+from skemd import __version__
+from skemd._engines import compiled_solver_is_built
+
+__all__ = ["show_versions"]
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "joblib",
+    "pot",
+    "keras",
+    "jax",
+    "torch",
+    "tensorflow",
+    "matplotlib",
+)
+
+
+def show_versions():
+    """Print the versions of skemd and its dependencies, and which solver runs.
+
+    Nothing heavy is imported for it.
+
+    Examples
+    --------
+    >>> import skemd
+    >>> skemd.show_versions()  # doctest: +SKIP
+    """
+    engine = (
+        "compiled network simplex (up to 64 cells), POT above"
+        if compiled_solver_is_built()
+        else "POT; the compiled solver was not built (a C compiler was missing)"
+    )
+    rows = {
+        "skemd": __version__,
+        "exact EMD": engine,
+        "python": sys.version.replace("\n", " "),
+        "machine": platform.platform(),
+        **{package: _version_of(package) for package in PACKAGES},
+    }
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:>{width}}: {value}")
+
+
+def _version_of(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
