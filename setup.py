@@ -1,7 +1,6 @@
 """Build skemd; everything static stands in pyproject.toml."""
 
 import logging
-import os
 import sys
 
 from setuptools import Extension, setup
@@ -23,10 +22,6 @@ class BuildIfPossible(build_ext):
         # The loops of the solver are written for a compiler that vectorises.
         if self.compiler.compiler_type != "msvc":
             ext.extra_compile_args = ["-std=c99", "-O3"]
-        # For the sanitizers, see benchmarks/fuzz.py.
-        flags = os.environ.get("SKEMD_SANITIZE", "").split()
-        ext.extra_compile_args += flags
-        ext.extra_link_args += flags
         try:
             super().build_extension(ext)
         except Exception as error:
