@@ -5,20 +5,31 @@ import json
 import platform
 from pathlib import Path
 
-from benchmarks import exact, learned_emd, networks
+from benchmarks import (
+    exact,
+    learned_emd,
+    loss_table,
+    networks,
+    scaling,
+)
 from benchmarks._compare import table
 
 SPEED = {
     "exact": exact.compare,
     "regressor": networks.compare_regressor,
     "autoencoder": networks.compare_autoencoder,
+    "losses": networks.compare_losses,
 }
-ACCURACY = {"learned-emd": learned_emd.report}
+REPORTS = {
+    "learned-emd": learned_emd.report,
+    "scaling": scaling.report,
+    "loss-table": loss_table.report,
+}
 
 
 def main():
     """Read the command line, run, print tables and write the JSON."""
-    names = [*SPEED, *ACCURACY]
+    names = [*SPEED, *REPORTS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--turns", type=int, default=5, help="repeats of each rival")
@@ -36,8 +47,8 @@ def main():
     if comparisons:
         print(table(comparisons))
         written["speed"] = [comparison.as_json() for comparison in comparisons]
-    for name in [name for name in ACCURACY if name in chosen]:
-        text, written[name] = ACCURACY[name]()
+    for name in [name for name in REPORTS if name in chosen]:
+        text, written[name] = REPORTS[name]()
         print(text)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(written, indent=1))

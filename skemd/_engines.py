@@ -103,7 +103,7 @@ def _by_simplex(A, B, ground_distance, with_potentials):
     """Solve pairs of wafers of any scale with the compiled solver."""
     distances = np.empty(len(A))
     potentials = np.empty(A.shape) if with_potentials else None
-    A, B = (np.ascontiguousarray(side, dtype=np.float64) for side in (A, B))
+    A, B = (np.require(side, np.float64, ("C", "A")) for side in (A, B))
     _simplex.solve(A, B, ground_distance, distances, potentials)
     return distances, potentials
 

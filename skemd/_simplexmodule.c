@@ -5,6 +5,7 @@
 
 #include "_simplex.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +19,12 @@ static int get_array(PyObject *object, const char *name, int writable, int n_dim
     if (PyObject_GetBuffer(object, view, flags) < 0)
         return -1;
     int fits = view->ndim == n_dimensions && view->itemsize == sizeof(double) &&
-               view->format != NULL && strcmp(view->format, "d") == 0;
+               view->format != NULL && strcmp(view->format, "d") == 0 &&
+               (uintptr_t)view->buf % sizeof(double) == 0;
     for (int axis = 0; fits && axis < n_dimensions; axis++)
         fits = shape[axis] < 0 || view->shape[axis] == shape[axis];
     if (!fits) {
-        PyErr_Format(PyExc_ValueError, "%s must be float64 of the right shape", name);
+        PyErr_Format(PyExc_ValueError, "%s must be aligned float64 of the right shape", name);
         PyBuffer_Release(view);
         return -1;
     }

@@ -219,7 +219,8 @@ def _geometry_of(y_pred, geometry, whom):
 def _distribution(charges):
     """Bring rows to unit sum; one without charge becomes even."""
     total = keras.ops.sum(charges, axis=-1, keepdims=True)
-    has_charge = total > 0
+    # NaN is not zero, and stays NaN.
+    has_charge = total != 0
     # The inner choice keeps the division that is not taken from giving NaN gradients.
     fractions = charges / keras.ops.where(has_charge, total, 1.0)
     return keras.ops.where(has_charge, fractions, 1.0 / charges.shape[-1])
