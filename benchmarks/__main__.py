@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     exact,
+    exactness,
     learned_emd,
     loss_table,
     networks,
@@ -21,6 +22,7 @@ SPEED = {
     "losses": networks.compare_losses,
 }
 REPORTS = {
+    "exactness": exactness.report,
     "learned-emd": learned_emd.report,
     "scaling": scaling.report,
     "loss-table": loss_table.report,

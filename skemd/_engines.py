@@ -93,6 +93,7 @@ def transport_plan(a, b, ground_distance):
     plan : ndarray of shape (n_cells, n_cells)
         The fraction of charge that goes from each cell of `a` to each cell of `b`.
     """
+    ground_distance, _ = _of_order_one(ground_distance)
     _, sources, sinks, moved, _ = _solved_by_pot(a - b, ground_distance)
     plan = np.diag(np.minimum(a, b))
     plan[np.ix_(sources, sinks)] = moved
@@ -116,6 +117,7 @@ def _by_pot(A, B, ground_distance, with_potentials):
     f_k = max_j (v_j - d_jk), extends it to every cell as the lowest 1-Lipschitz
     function that is no smaller.
     """
+    ground_distance, unit = _of_order_one(ground_distance)
     distances = np.zeros(len(A))
     potentials = np.zeros(A.shape) if with_potentials else None
     for row, surplus in enumerate(normalized(A) - normalized(B)):
@@ -123,8 +125,10 @@ def _by_pot(A, B, ground_distance, with_potentials):
         if with_potentials and distances[row] > 0:
             below = at_sinks[:, None] - ground_distance[sinks]
             potentials[row] = below.max(axis=0)
+    distances *= unit
     if with_potentials:
         potentials -= potentials.mean(axis=1, keepdims=True)
+        potentials *= unit
     return distances, potentials
 
 
@@ -139,6 +143,13 @@ def _pot():
     return emd_wrap
 
 
+def _of_order_one(ground_distance):
+    """Return distances in a unit, a power of two, that POT's tolerances suit."""
+    _, exponent = np.frexp(ground_distance.max())
+    unit = np.ldexp(1.0, exponent)
+    return ground_distance / unit, unit
+
+
 def _solved_by_pot(surplus, ground_distance):
     """Solve the transport from the cells with a surplus to those that lack charge.
 
@@ -148,7 +159,7 @@ def _solved_by_pot(surplus, ground_distance):
         Difference of two wafers of unit sum: what is left once the charge that they
         share is cancelled.
     ground_distance : ndarray of shape (n_cells, n_cells)
-        Distances between the cells.
+        Distances between the cells, the largest of order one.
 
     Returns
     -------

@@ -56,7 +56,10 @@ def _solve_batch(engine, ground_distance, n_threads, a, b):
     a, b = np.asarray(a), np.asarray(b)
     distances = np.full(len(a), np.nan, dtype=np.float32)
     potentials = np.full(a.shape, np.nan, dtype=np.float32)
-    (rows,) = (np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)).nonzero()
+    # Sums are one but for rounding, unless a row holds NaN, or held infinity, or more
+    # charge than float32 adds up.
+    with np.errstate(invalid="ignore"):
+        (rows,) = ((a.sum(axis=1) > 0) & (b.sum(axis=1) > 0)).nonzero()
     n_parts = max(1, min(n_threads, len(rows) // _FEWEST_PAIRS))
 
     def solve(part):
@@ -64,10 +67,12 @@ def _solve_batch(engine, ground_distance, n_threads, a, b):
             a[part], b[part], ground_distance, True
         )
 
-    # Exceptions of the parts come out where their results are taken.
-    run = map if n_parts == 1 else _pool(os.getpid(), n_threads).map
-    for _ in run(solve, np.array_split(rows, n_parts)):
-        pass
+    first, *others = np.array_split(rows, n_parts)
+    futures = [_pool(os.getpid(), n_threads).submit(solve, part) for part in others]
+    # This thread takes a part, too, rather than wait for another one to wake up.
+    solve(first)
+    for future in futures:
+        future.result()
     return distances, potentials
 
 

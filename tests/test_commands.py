@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import skip_without_simplex
 
 from skemd.datasets import make_wafers
+from skemd.distance import paired_emd
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,7 +78,62 @@ def test_benchmarks_print_a_table_and_write_json(tmp_path):
     assert all(len(turns) == 1 for turns in comparison["seconds"].values())
 
 
+def test_the_loss_table_has_a_row_for_each_loss(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import loss_table
+
+    monkeypatch.setattr(loss_table, "REAL_SAMPLE", Path("no-such-file"))
+    table, results = loss_table.report(n_steps=4, n_generated=300, seeds=(0,))
+    rows = {line.split()[0]: line for line in table.splitlines() if line}
+    assert {*rows} >= {*loss_table.LOSSES}
+    for loss, (run_of_loss,) in results["generated"].items():
+        # The curve was taken by the same network that predicts.
+        differences = np.subtract(run_of_loss["curve"], run_of_loss["mean"])
+        assert np.abs(differences).min() < 1e-5, loss
+        assert run_of_loss["seconds_per_epoch"] > 0
+    (telescope,) = results["generated"]["telescope"]
+    reached = loss_table.time_to_reach(telescope, telescope["curve"][-1])
+    n_epochs = len(telescope["curve"])
+    assert reached <= n_epochs * telescope["seconds_per_epoch"]
+    assert np.isnan(loss_table.time_to_reach(telescope, 0.0))
+
+
 def test_an_unknown_benchmark_is_answered_with_the_known_ones(tmp_path):
     outcome = run("-m", "benchmarks", "all", folder=ROOT)
     assert outcome.returncode != 0
     assert "learned-emd" in outcome.stderr
+
+
+def test_the_exactness_benchmark_compares_every_kind_of_pairs(monkeypatch):
+    skip_without_simplex()
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import exactness
+
+    table, results = exactness.report(n_pairs=10_000)
+    by_pot = [name for name in results if "closed form" not in name]
+    n_pairs = sum(results[name]["pot"]["n_pairs"] for name in by_pot)
+    assert n_pairs == 10_000 + exactness.N_PROGRAMMES
+    for kind in ("generated", "all single cells", "line(64)", "grid(8, 8)"):
+        assert results[kind]["simplex"]["n_outside"] == 0
+        assert kind in table
+
+
+def test_the_exactness_benchmark_fails_where_an_engine_is_off(monkeypatch):
+    skip_without_simplex()
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import exactness
+
+    def off(A, B, **options):
+        return 1.00001 * paired_emd(A, B, **options)
+
+    monkeypatch.setattr(exactness, "paired_emd", off)
+    with pytest.raises(AssertionError, match=r"generated, simplex: .* worst in row"):
+        exactness.report(n_pairs=10_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs sanitizers to preload")
+def test_the_fuzzer_finds_nothing():
+    skip_without_simplex()
+    outcome = run("-m", "benchmarks.fuzz", "--pairs", 20_000, folder=ROOT)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "no finding in 20,000 pairs" in outcome.stderr

@@ -30,7 +30,7 @@ for head in ("bounded", "linear"):
     one, other = (tiny_regressor(head=head, epochs=4).fit(pairs, y) for _ in "ab")
     assert one.history_["loss"][-1] < one.history_["loss"][0], head
     np.testing.assert_array_equal(one.predict(pairs), other.predict(pairs))
-for loss in ("mse", "weighted_mse", "telescope", "emdcnn"):
+for loss in ("mse", "weighted_mse", "telescope", "sinkhorn", "emdcnn", "emd"):
     autoencoder = tiny_autoencoder(loss=loss, latent_bits=5, epochs=4)
     autoencoder.fit(small_wafers())
     assert autoencoder.history_["loss"][-1] < autoencoder.history_["loss"][0], loss

@@ -12,6 +12,8 @@ __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
 _SMALLEST_SUM = 1e-6
 # exp(-80) is the smallest power that float32 can add up without losing it.
 _LARGEST_EXPONENT = 80.0
+# Stands for the logarithm of zero; infinity would make differences NaN.
+_NEVER = -1e30
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -202,9 +204,11 @@ def _soft_minimum(ground_distance, epsilon):
     else:
 
         def log_sum(exponents, weights):
-            # A cell without charge must not decide what is taken out.
-            logs = exponents + keras.ops.log(keras.ops.maximum(weights, 1e-37))
-            return keras.ops.logsumexp(logs[..., None, :] - scaled, axis=-1)
+            # However far the others are, a cell without charge must not count.
+            log_weights = keras.ops.where(weights > 0, keras.ops.log(weights), _NEVER)
+            logs = exponents + log_weights
+            pairs = logs[..., None, :] - keras.ops.convert_to_tensor(scaled)
+            return keras.ops.logsumexp(pairs, axis=-1)
 
     return lambda potentials, weights: -epsilon * log_sum(potentials / epsilon, weights)
 
