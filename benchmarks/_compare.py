@@ -46,7 +46,9 @@ class Comparison:
                 rows.append((self.work, rival, rate, "1", ""))
                 continue
             ratios = self.ratios(rival)
-            spread = f"{np.median(ratios):.1f} ({ratios.min():.1f}-{ratios.max():.1f})"
+            middle, low, high = np.median(ratios), ratios.min(), ratios.max()
+            digits = 2 if middle < 10 else 1 if middle < 100 else 0
+            spread = f"{middle:,.{digits}f} ({low:,.{digits}f}-{high:,.{digits}f})"
             target = f"{self.targets[rival]:g}" if rival in self.targets else ""
             rows.append((self.work, rival, rate, spread, target))
         return rows

@@ -47,10 +47,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Parameters
     ----------
-    loss : {"emdcnn", "telescope", "weighted_mse", "mse"} or callable, \
-            default="emdcnn"
-        What the reconstruction is trained for: the learned EMD; squared errors at
-        three resolutions (wafer only); squared errors weighted by the larger charge;
+    loss : {"emdcnn", "emd", "sinkhorn", "telescope", "weighted_mse", "mse"} or \
+            callable, default="emdcnn"
+        What the reconstruction is trained for: the learned EMD; the exact one, solved
+        for each batch; the EMD smoothed by entropy; squared errors at three
+        resolutions (wafer only); squared errors weighted by the larger charge;
         or plain squared errors. A callable is ``loss(y_true, y_pred)`` in keras.ops
         on two tensors of shape (n_samples, n_cells) with one value a sample, such as
         the objects of :mod:`skemd.losses`.
@@ -93,8 +94,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     verbose : int, default=0
         1 for a progress bar on stderr.
     n_jobs : int or None, default=None
-        How many joblib workers compute exact EMDs, in `score` and for the labels of a
-        regressor that is fitted here.
+        How many joblib workers compute exact EMDs, in `score`, for ``loss="emd"`` and
+        for the labels of a regressor that is fitted here. None means one, and for the
+        loss a thread on each core, as Keras's backends have it.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on 48 cells; "line" takes any number, and
         `fit` leaves out rows without charge.
