@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemd._backend import keras
+from skemd._labels import check_labels
 from skemd._networks import FittedNetwork, seeds_from
 from skemd._scaling import normalized
 from skemd._training import train, training_options
@@ -188,11 +189,18 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is none of that name.
+            If there is none of that name, or its file is damaged or of another
+            geometry than it says.
         """
         parameters, config, weights, history = load_pretrained(name)
         regressor = cls(**parameters)
         regressor.geometry_ = resolve_geometry(regressor.geometry)
+        if config["n_cells"] != regressor.geometry_.n_cells:
+            raise ValueError(
+                f"The weights of the pretrained regressor {name!r} are for "
+                f"{config['n_cells']} cells, but the {regressor.geometry_.name} "
+                f"geometry has {regressor.geometry_.n_cells}."
+            )
         regressor.n_features_in_ = 2 * regressor.geometry_.n_cells
         regressor.network_ = FittedNetwork("emd", config, weights)
         regressor.history_ = history
@@ -220,6 +228,11 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or the data are unusable; nothing has been trained then.
+
+        Warns
+        -----
+        UserWarning
+            If `y` does not look like EMDs in the unit of the geometry.
         """
         self._check_parameters()
         pairs, y, geometry = self._validated(X, y, reset=True)
@@ -227,6 +240,10 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if y is None:
             y = paired_emd(
                 pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
+            )
+        else:
+            check_labels(
+                pairs, y, geometry, lenient=takes_any_histograms(self.geometry)
             )
 
         rng = check_random_state(self.random_state)

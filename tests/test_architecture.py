@@ -21,6 +21,7 @@ FLOORS = [
     {
         "_backend",
         "_host",
+        "_labels",
         "_networks",
         "_stepping",
         "_training",

@@ -397,3 +397,56 @@ def test_a_fitted_estimator_that_refuses_a_fit_works_as_before(name):
     with pytest.raises(ValueError, match="NaN"):
         estimator.fit(with_value(np.nan)(X.copy()))
     np.testing.assert_array_equal(estimator.predict(X), fitted.predict(X))
+
+
+def labelled_pairs(n_pairs=40):
+    return small_pairs(n_pairs)
+
+
+def test_fit_refuses_negative_distances_and_names_their_rows(no_training):
+    pairs, y = labelled_pairs()
+    y[[3, 8]] = -0.25
+    match = r"y holds negative distances \(rows 3, 8: -0.25 first\).*leave y out"
+    with pytest.raises(ValueError, match=match):
+        tiny_regressor().fit(pairs, y)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "ratio"),
+    [
+        # In centimetres.
+        (lambda pairs, y: 1.2084 * y, "1.21"),
+        # The cost of the wafers as they are, without bringing them to unit sum.
+        (lambda pairs, y: y * pairs[:, :48].sum(axis=1), r"\d+"),
+        (lambda pairs, y: np.full_like(y, y.mean()), r"\d"),
+    ],
+    ids=["centimetres", "not normalised", "constant"],
+)
+def test_fit_warns_of_labels_that_are_not_the_emd(spoil, ratio):
+    pairs, y = labelled_pairs()
+    match = (
+        rf"off the exact EMD by more than 5% for \d+ of 40 pairs.*y over it is {ratio}"
+        r".*half trigger-cell pitches \(1.2084 cm\), between wafers of unit sum"
+    )
+    with pytest.warns(UserWarning, match=match):
+        tiny_regressor(epochs=1).fit(pairs, spoil(pairs, y))
+
+
+def test_fit_names_the_unit_of_other_geometries():
+    pairs, y = small_pairs(40, n_cells=6)
+    match = "expected in the unit of the geometry's positions"
+    with pytest.warns(UserWarning, match=match):
+        tiny_regressor(geometry="line", epochs=1).fit(pairs, 2 * y)
+
+
+@pytest.mark.parametrize("error", [0.04, -0.04])
+def test_fit_takes_labels_that_are_nearly_the_emd(error):
+    # Warnings are errors here.
+    pairs, y = labelled_pairs()
+    tiny_regressor(epochs=1).fit(pairs, (1 + error) * y)
+
+
+def test_fit_takes_labels_of_which_less_than_half_are_off():
+    pairs, y = labelled_pairs()
+    y[:19] *= 2
+    tiny_regressor(epochs=1).fit(pairs, y)

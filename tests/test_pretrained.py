@@ -111,3 +111,35 @@ def test_training_on_it_beats_training_on_squared_errors(unseen_wafers):
         mean_distance[loss] = paired_emd(unseen_wafers, reconstructed).mean()
     assert mean_distance["emdcnn"] < 0.9 * mean_distance["mse"]
     assert mean_distance["emdcnn"] < 0.9 * mean_distance["telescope"]
+
+
+@pytest.fixture
+def copied_weights(tmp_path, monkeypatch):
+    """Return a copy of the weights file, from which regressors are read."""
+    path = tmp_path / "hgcal-wafer.npz"
+    path.write_bytes((FOLDER / "hgcal-wafer.npz").read_bytes())
+    monkeypatch.setattr(skemd.pretrained.resources, "files", lambda _: tmp_path)
+    return path
+
+
+@pytest.mark.parametrize("n_bytes", [0, 10, 1_000, 100_000, -30, -1])
+def test_a_truncated_file_of_weights_is_an_error_that_names_it(copied_weights, n_bytes):
+    copied_weights.write_bytes(copied_weights.read_bytes()[:n_bytes])
+    with pytest.raises(ValueError, match=r"cannot be read from .*hgcal-wafer.npz"):
+        EMDRegressor.from_pretrained()
+
+
+def test_an_edited_file_of_weights_is_an_error(copied_weights):
+    content = bytearray(copied_weights.read_bytes())
+    content[len(content) // 2] ^= 255
+    copied_weights.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged; install skemd again"):
+        EMDRegressor.from_pretrained()
+
+
+def test_weights_of_another_geometry_are_refused(copied_weights):
+    pairs = np.random.RandomState(0).rand(20, 12)
+    other = EMDRegressor(1, n_dense_units=2, epochs=1, geometry="line").fit(pairs)
+    save_pretrained(copied_weights, other.set_params(geometry="wafer"))
+    with pytest.raises(ValueError, match=r"are for 6 cells, but the .* has 48"):
+        EMDRegressor.from_pretrained()

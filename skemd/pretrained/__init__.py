@@ -5,6 +5,8 @@ script that made one stands beside it: ``python -m skemd.pretrained.make``.
 """
 
 import json
+import zipfile
+import zlib
 from importlib import resources
 
 import numpy as np
@@ -36,20 +38,32 @@ def load_pretrained(name):
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none of that name, or its file is damaged.
     """
     if name not in PRETRAINED:
         raise ValueError(
             f"There is no pretrained regressor {name!r}; there is "
             f"{', '.join(map(repr, PRETRAINED))}."
         )
-    with (
-        resources.files(__name__).joinpath(f"{name}.npz").open("rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        header = json.loads(str(archive["header"]))
-        weights = [archive[f"weight_{k}"] for k in range(header["n_weights"])]
-    return header["parameters"], header["config"], weights, header["history"]
+    path = resources.files(__name__).joinpath(f"{name}.npz")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            weights = [archive[f"weight_{k}"] for k in range(header["n_weights"])]
+        return header["parameters"], header["config"], weights, header["history"]
+    except (
+        EOFError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ValueError(
+            f"The weights of the pretrained regressor {name!r} cannot be read from "
+            f"{path}: {error!r}. The file is damaged; install skemd again."
+        ) from error
 
 
 def save_pretrained(path, regressor):
