@@ -598,7 +598,9 @@ def test_names_stand_for_losses_over_the_geometry(dense_pairs):
     sides = dense_pairs(n_cells=6)
     for name, make_loss in (("emd", ExactEMD), ("sinkhorn", SinkhornDivergence)):
         call = resolve_loss(name, grid(2, 3), n_jobs=2)
-        found = keras.ops.convert_to_numpy(call(*sides))
+        found = keras.ops.convert_to_numpy(
+            call(*map(keras.ops.convert_to_tensor, sides))
+        )
         expected = values_of(make_loss(grid(2, 3)), *sides)
         np.testing.assert_array_equal(found, expected)
 
