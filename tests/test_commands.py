@@ -66,6 +66,25 @@ def test_the_example_names_a_missing_file(tmp_path):
     assert "There is no file or folder no.csv" in outcome.stderr
 
 
+def test_the_search_prints_its_best_and_draws_all(tmp_path):
+    sizes = {"--wafers": 100, "--pairs": 300, "--candidates": 3, "--epochs": 3}
+    outcome = run(
+        ROOT / "examples" / "search_regressor.py",
+        *(word for option in sizes.items() for word in option),
+        *("--output", tmp_path),
+        folder=tmp_path,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    results = json.loads((tmp_path / "search_regressor.json").read_text())
+    # Three candidates for one epoch, and the best of them for three.
+    assert sorted(row["epochs"] for row in results) == [1, 1, 1, 3]
+    errors = [row["error"] for row in results]
+    assert errors == sorted(errors)
+    chosen = ", ".join(f"{name}={v!r}" for name, v in results[0]["chosen"].items())
+    assert f"best: EMDRegressor(head='linear', {chosen})" in outcome.stdout
+    assert (tmp_path / "search_regressor.png").stat().st_size > 10_000
+
+
 def test_benchmarks_print_a_table_and_write_json(tmp_path):
     path = tmp_path / "speed.json"
     outcome = run(
