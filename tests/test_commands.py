@@ -85,6 +85,21 @@ def test_the_search_prints_its_best_and_draws_all(tmp_path):
     assert (tmp_path / "search_regressor.png").stat().st_size > 10_000
 
 
+def test_the_learned_emd_is_drawn_for_both_heads(tmp_path):
+    outcome = run(
+        ROOT / "examples" / "learned_emd.py",
+        *("--wafers", 200, "--pairs", 300, "--output", tmp_path),
+        folder=tmp_path,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    title, *rows, _ = outcome.stdout.splitlines()
+    assert "of 50 wafers and reconstructions" in title
+    spreads = {row.split()[0]: float(row.split()[-1]) for row in rows}
+    assert spreads.keys() == {"linear", "bounded"}
+    assert 0 < spreads["bounded"] < spreads["linear"]
+    assert (tmp_path / "learned_emd.png").stat().st_size > 10_000
+
+
 def test_benchmarks_print_a_table_and_write_json(tmp_path):
     path = tmp_path / "speed.json"
     outcome = run(
