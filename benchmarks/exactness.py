@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import ot
-import scipy.optimize
-import scipy.sparse
 import scipy.stats
 
+from benchmarks import peers
 from skemd.datasets import load_wafers, make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import Geometry, grid, hgcal_wafer, line
@@ -180,16 +179,7 @@ def by_closed_form(a, b, geometry):
 
 def by_linear_programme(a, b, geometry):
     """Solve the transport problem as a linear programme over all n * n flows."""
-    one, row = scipy.sparse.identity(len(a)), np.ones((1, len(a)))
-    marginals = scipy.sparse.vstack(
-        [scipy.sparse.kron(one, row), scipy.sparse.kron(row, one)]
-    )
-    return scipy.optimize.linprog(
-        geometry.ground_distance.ravel(),
-        A_eq=marginals,
-        b_eq=np.r_[a, b],
-        method="highs",
-    ).fun
+    return peers.linear_programme(a[None], b[None], geometry)()[0]
 
 
 # Pairs
