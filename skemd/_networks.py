@@ -1,4 +1,4 @@
-"""The networks: the EMD CNN, the encoder and the decoder, as pure builders.
+"""The networks: the learned EMD, the encoder and the decoder, as pure builders.
 
 A builder turns a configuration of plain values into an untrained Keras model. A
 :class:`FittedNetwork` is such a configuration with its weights as arrays: it pickles
@@ -11,6 +11,7 @@ import numpy as np
 
 from skemd import layers
 from skemd._backend import keras
+from skemd._potentials import LearnedPotentials, with_potentials_as_gradient
 from skemd._stepping import compiled_forward
 from skemd._training import fixed_batches, weights_of
 
@@ -29,6 +30,10 @@ _TYPICAL_SUM = 1.5
 # Whatever the user's own networks are set to, these compute in single precision.
 _FLOAT32 = {"dtype": "float32"}
 _PREDICT_BATCH = 500
+# Units of the hidden layer that refines potentials.
+_REFINING_UNITS = 128
+# Beyond this, distances near the geometry's limits have next to no gradient.
+_CLOSEST_TO_LIMIT = 1e-3
 _BUILD_LOCK = threading.RLock()
 
 
@@ -48,12 +53,14 @@ def build_emd_network(
     n_conv_layers,
     n_dense_layers,
     n_dense_units,
+    n_refinements,
     head,
+    positions,
     min_distance,
     max_distance,
     seeds,
 ):
-    r"""Build the CNN that approximates the EMD between two wafers.
+    r"""Build the network that approximates the EMD between two wafers.
 
     Both wafers are laid out as images, stacked as channels, and go through
     convolutions and dense layers, each followed by ReLU, to one number. These numbers
@@ -69,7 +76,10 @@ def build_emd_network(
     .. math:: \tfrac12 \sum_i |a_i - b_i| \;
         \bigl(d_{min} + (d_{max} - d_{min}) \, \sigma(x)\bigr).
 
-    It is zero for equal wafers and never outside what the geometry allows.
+    It is zero for equal wafers and never outside what the geometry allows. The head
+    "potential" is the same, but for x, which starts from the distance that learned
+    potentials give, see :class:`skemd._potentials.LearnedPotentials`, and for the
+    gradient, which is these potentials.
 
     Parameters
     ----------
@@ -80,11 +90,15 @@ def build_emd_network(
     cell_to_pixel : sequence of int
         The layout's, see :class:`skemd.geometry.Layout`.
     n_filters, kernel_size, n_conv_layers, n_dense_layers, n_dense_units : int
-        The architecture.
-    head : {"bounded", "linear"}
+        The architecture; without convolutions the dense layers see cells.
+    n_refinements : int
+        Refinements of the potentials, for the head "potential".
+    head : {"bounded", "linear", "potential"}
         How the number becomes the EMD.
+    positions : array-like of shape (n_cells, n_dimensions)
+        Positions of the cells, for the head "potential".
     min_distance, max_distance : float
-        Smallest and largest distance of two cells, for the bounded head.
+        Smallest and largest distance of two cells, for all heads but "linear".
     seeds : iterator of int
         Seeds of the initialisers.
 
@@ -92,23 +106,18 @@ def build_emd_network(
     -------
     network : keras.Model
         Takes pairs of wafers of unit sum, shape (n_pairs, 2 * n_cells), and gives
-        distances of shape (n_pairs,) in the unit of the geometry.
+        distances of shape (n_pairs,) in the unit of the geometry. With the head
+        "potential" its layer "solver" is a model itself, the one to train: it gives a
+        column of distances and n_cells of potentials.
     """
     pairs = keras.Input((2 * n_cells,), name="pairs", **_FLOAT32)
-    if head == "bounded":
-        x, variation = _what_moves(pairs, n_cells)
-    else:
+    if head == "linear":
         x = pairs
+    else:
+        x, variation = _what_moves(pairs, n_cells)
     # Both orders run side by side through one trunk, as a batch of twice the size.
     both = keras.ops.concatenate([x, keras.ops.roll(x, n_cells, axis=1)], axis=0)
-    wafers = keras.ops.reshape(both, (-1, n_cells))
-    images = layers.CellsToImage(image_shape, cell_to_pixel, name="layout", **_FLOAT32)(
-        wafers
-    )
-    height, width, channels = image_shape
-    x = keras.ops.reshape(images, (-1, 2, height, width, channels))
-    x = keras.ops.transpose(x, (0, 2, 3, 1, 4))
-    x = keras.ops.reshape(x, (-1, height, width, 2 * channels))
+    x = _pair_images(both, image_shape, cell_to_pixel) if n_conv_layers else both
     penalty = keras.regularizers.L2(_PAPER_L2) if head == "linear" else None
     for number in range(1, n_conv_layers + 1):
         convolution = layers.GridConv2D(
@@ -124,12 +133,28 @@ def build_emd_network(
     for number in range(1, n_dense_layers + 1):
         dense = _dense(n_dense_units, next(seeds), f"dense_{number}", penalty=penalty)
         x = _activated(dense(x), head, f"dense_{number}")
-    x = _dense(1, next(seeds), "output")(x)
-    one_order, other_order = keras.ops.split(keras.ops.reshape(x, (2, -1)), 2, axis=0)
-    output = keras.ops.reshape((one_order + other_order) / 2, (-1,))
+    number = _dense(1, next(seeds), "output")(x)[:, 0]
+    if head == "linear":
+        return keras.Model(pairs, _mean_of_both(number), name="emd_cnn")
+    limits = min_distance, max_distance
     if head == "bounded":
-        span = max_distance - min_distance
-        output = variation * (min_distance + span * keras.ops.sigmoid(output))
+        output = variation * _between(limits, _mean_of_both(number))
+        return keras.Model(pairs, output, name="emd_cnn")
+
+    potentials, distance, correction = LearnedPotentials(
+        positions,
+        n_refinements,
+        _REFINING_UNITS,
+        next(seeds),
+        name="refine",
+        **_FLOAT32,
+    )(x, both * (2 / n_cells))
+    number = number + correction + _place_between(limits, distance)
+    output = variation * _between(limits, _mean_of_both(number))
+    columns = keras.ops.concatenate([output[:, None], potentials], axis=1)
+    solver = keras.Model(pairs, columns, name="solver")
+    columns = solver(pairs)
+    output = with_potentials_as_gradient(columns[:, 0], columns[:, 1:], pairs)
     return keras.Model(pairs, output, name="emd_cnn")
 
 
@@ -324,6 +349,34 @@ def _what_moves(pairs, n_cells):
     moving = charge / keras.ops.maximum(variation, _SMALLEST_VARIATION)
     # Numbers around one are what initialisers are made for.
     return moving * (n_cells / 2), variation[:, 0]
+
+
+def _pair_images(pairs, image_shape, cell_to_pixel):
+    """Lay both wafers of each pair out as images, stacked as channels."""
+    wafers = keras.ops.reshape(pairs, (-1, len(cell_to_pixel)))
+    layout = layers.CellsToImage(image_shape, cell_to_pixel, name="layout", **_FLOAT32)
+    height, width, channels = image_shape
+    x = keras.ops.reshape(layout(wafers), (-1, 2, height, width, channels))
+    x = keras.ops.transpose(x, (0, 2, 3, 1, 4))
+    return keras.ops.reshape(x, (-1, height, width, 2 * channels))
+
+
+def _mean_of_both(numbers):
+    """Average over both orders of the wafers."""
+    return keras.ops.mean(keras.ops.reshape(numbers, (2, -1)), axis=0)
+
+
+def _between(limits, number):
+    low, high = limits
+    return low + (high - low) * keras.ops.sigmoid(number)
+
+
+def _place_between(limits, distance):
+    """Return what `_between` turns into a distance, near enough at the ends."""
+    low, high = limits
+    place = (distance - low) / ((high - low) or 1.0)
+    place = keras.ops.clip(place, _CLOSEST_TO_LIMIT, 1 - _CLOSEST_TO_LIMIT)
+    return keras.ops.log(place / (1 - place))
 
 
 def _dense(units, seed, name, activation=None, penalty=None):

@@ -84,7 +84,7 @@ def train(
     rng : numpy.random.RandomState
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
-        ``augment(inputs, rng)`` -> inputs, applied to each batch.
+        ``augment(inputs, targets, rng)`` -> inputs and targets, applied to each batch.
     on_epoch : callable or None, default=None
         Called without arguments after each epoch, when the model has its weights.
     verbose : int, default=0
@@ -121,8 +121,9 @@ def train(
         for epoch in range(epochs):
             losses = []
             for rows in batches_of_rows(train_rows, batch_size, rng):
-                batch = inputs[rows] if augment is None else augment(inputs[rows], rng)
-                losses.append(stepper.step(batch, targets[rows]))
+                batch = inputs[rows], targets[rows]
+                batch = batch if augment is None else augment(*batch, rng)
+                losses.append(stepper.step(*batch))
                 bar.update(epoch * steps_per_epoch + len(losses), _note(history))
             stepper.sync()
             if on_epoch is not None:

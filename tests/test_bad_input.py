@@ -249,9 +249,10 @@ def test_charges_near_the_limits_of_their_type_are_right(name, charge):
 BAD_NUMBERS = [0, -1, 1.5, True, "x", None, np.nan]
 BAD_PARAMETERS = {
     "EMDRegressor": {
-        **dict.fromkeys(["n_filters", "kernel_size", "n_conv_layers"], BAD_NUMBERS),
+        **dict.fromkeys(["n_filters", "kernel_size", "n_refinements"], BAD_NUMBERS),
         **dict.fromkeys(["n_dense_units", "epochs", "batch_size"], BAD_NUMBERS),
         "patience": BAD_NUMBERS,
+        "n_conv_layers": [-1, 0.5, True, "x", None],
         "n_dense_layers": [-1, 0.5, True, "x", None],
         "learning_rate": [0, -0.1, np.nan, np.inf, True, "x", None],
         "validation_fraction": [0, 1, -0.1, 1.5, np.nan, True, "x", None],
@@ -299,7 +300,7 @@ def test_fit_refuses_a_bad_parameter(name, parameter, value, no_training):
     ("name", "parameter", "choices"),
     [
         ("EMDRegressor", "loss", ["mse", "huber", "msle"]),
-        ("EMDRegressor", "head", ["bounded", "linear"]),
+        ("EMDRegressor", "head", ["bounded", "linear", "potential"]),
         ("EMDAutoencoder", "loss", ["emdcnn", "mse", "weighted_mse", "telescope"]),
         ("WaferRemapper", "normalize", ["sum", "msb", "max"]),
         ("WaferRemapper", "layout", ["8x8", "4x4x3"]),

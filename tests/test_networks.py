@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 from skemd._backend import keras
 from skemd._networks import (
@@ -35,7 +36,9 @@ def emd_config(geometry=WAFER, name="4x4x3", **changes):
         "n_conv_layers": 2,
         "n_dense_layers": 1,
         "n_dense_units": 4,
+        "n_refinements": 2,
         "head": "bounded",
+        "positions": geometry.positions.tolist(),
         "min_distance": geometry.min_distance,
         "max_distance": geometry.max_distance,
         **changes,
@@ -58,10 +61,12 @@ def weights_by_hand(network, seed=0):
     """Give a network weights that every part of it can be told by."""
     rng = np.random.RandomState(seed)
     for weight in network.model.weights:
-        # Between a half and three halves also suits scales and variances.
-        values = rng.uniform(0.5, 1.5, size=weight.shape)
-        if weight.name in ("kernel", "bias", "beta", "moving_mean"):
-            values = rng.normal(scale=0.4, size=weight.shape)
+        values = rng.normal(scale=0.4, size=weight.shape)
+        if weight.name in ("gamma", "moving_variance"):
+            values = rng.uniform(0.5, 1.5, size=weight.shape)
+        if "refine" in weight.path:
+            # Potentials of the size of distances.
+            values /= 4
         weight.assign(values)
     return network.store()
 
@@ -119,13 +124,15 @@ def slow_batch_norm(x, gamma, beta, mean, variance):
     return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
 
 
-def slow_trunk(a, b, model, layout, config):
-    """Return the number that the EMD CNN gives for one order of two wafers."""
+def slow_features(a, b, model, layout, config):
+    """Return what the trunk of the learned EMD makes of one order of two wafers."""
 
     def arrays(name):
         return arrays_of(model.get_layer(name))
 
-    x = np.concatenate([layout.apply(w[None])[0] for w in (a, b)], axis=-1)
+    x = np.concatenate([a, b])
+    if config["n_conv_layers"]:
+        x = np.concatenate([layout.apply(w[None])[0] for w in (a, b)], axis=-1)
     for number in range(1, config["n_conv_layers"] + 1):
         x = slow_conv(x, *arrays(f"conv_{number}"))
         # Only the paper's network normalises its batches.
@@ -139,23 +146,79 @@ def slow_trunk(a, b, model, layout, config):
         if config["head"] == "linear":
             x = slow_batch_norm(x, *arrays(f"dense_{number}_norm"))
         x = relu(x)
-    kernel, bias = arrays("output")
-    return (x @ kernel + bias).item()
+    return x
+
+
+def slow_transform(potentials, charge, distance, epsilon):
+    """Return the soft minimum of potential plus distance over the cells with charge."""
+    exponents = -(potentials[:, None] + distance) / epsilon
+    return -epsilon * logsumexp(exponents, axis=0, b=charge[:, None])
+
+
+def slow_potentials(features, orders, layer, config):
+    """Return the learned potentials of one pair and the number behind its distance.
+
+    `features` are those of the trunk and `orders` (leaving, entering), for the pair
+    and for its wafers exchanged.
+    """
+    positions = np.array(config["positions"])
+    distance = np.linalg.norm(positions[:, None] - positions, axis=-1)
+    unit = distance.max() / 4
+    distance = distance / unit
+    epsilon = max(distance[distance > 0].min() / 4, distance.max() / 40)
+    w = {weight.name: arrays_of(layer)[k] for k, weight in enumerate(layer.weights)}
+    share = sigmoid(w["share"])
+    p = np.array([f @ w["guess"] for f in features])
+    p = (p - p[::-1]) / 2
+    hidden = [None, None]
+    for number in range(config["n_refinements"] + 1):
+        moved = p.copy()
+        for k, (leaving, entering) in enumerate(orders):
+            below = slow_transform(p[k], leaving, distance, epsilon)
+            above = -slow_transform(-p[k], entering, distance, epsilon)
+            moved[k] += share[number] * ((below + above) / 2 - p[k])
+            if number < config["n_refinements"]:
+                seen = np.concatenate([p[k], below - p[k], above - p[k]])
+                sums = features[k] @ w["from_features"] + w["bias"]
+                hidden[k] = relu(sums + seen @ w["from_potentials"])
+                moved[k] += hidden[k] @ w["correction"]
+        p = (moved - moved[::-1]) / 2
+    low, high = config["min_distance"], config["max_distance"]
+    numbers = []
+    for k, (leaving, entering) in enumerate(orders):
+        place = (unit * p[k] @ (entering - leaving) - low) / (high - low)
+        place = min(max(place, 1e-3), 1 - 1e-3)
+        numbers.append((hidden[k] @ w["to_distance"])[0] + np.log(place / (1 - place)))
+    return unit * (p[0] - p[0].mean()), np.array(numbers)
 
 
 def slow_emd(a, b, model, layout, config):
-    """Return what the EMD CNN gives for two wafers of unit sum."""
-    if config["head"] == "linear":
-        orders = [(a, b), (b, a)]
-        return np.mean([slow_trunk(*o, model, layout, config) for o in orders])
+    """Return what the learned EMD gives for two wafers of unit sum, and potentials."""
     surplus, deficit = relu(a - b), relu(b - a)
     moved = surplus.sum()
+    orders = [(a, b), (b, a)]
+    if config["head"] != "linear":
+        orders = [
+            (surplus / moved, deficit / moved),
+            (deficit / moved, surplus / moved),
+        ]
     # Surplus and deficit have sums of half the number of cells in the trunk.
-    scale = config["n_cells"] / 2 / moved
-    orders = [(surplus * scale, deficit * scale), (deficit * scale, surplus * scale)]
-    x = np.mean([slow_trunk(*o, model, layout, config) for o in orders])
+    scale = 1 if config["head"] == "linear" else config["n_cells"] / 2
+    features = [
+        slow_features(scale * one, scale * other, model, layout, config)
+        for one, other in orders
+    ]
+    kernel, bias = arrays_of(model.get_layer("output"))
+    x = np.array([(f @ kernel + bias).item() for f in features])
+    if config["head"] == "linear":
+        return x.mean(), None
+    potentials = None
+    if config["head"] == "potential":
+        layer = model.get_layer("refine")
+        potentials, numbers = slow_potentials(features, orders, layer, config)
+        x = x + numbers
     low, high = config["min_distance"], config["max_distance"]
-    return moved * (low + (high - low) * sigmoid(x))
+    return moved * (low + (high - low) * sigmoid(x.mean())), potentials
 
 
 # Sizes
@@ -187,6 +250,7 @@ def emd_networks():
     configs = {
         "linear": emd_config(name="4x4x3", head="linear"),
         "bounded": emd_config(name="8x8", n_conv_layers=1, n_dense_layers=2),
+        "potential": emd_config(name="8x8", n_conv_layers=0, head="potential"),
     }
     return {
         head: weights_by_hand(FittedNetwork("emd", config, seeds=seeds()))
@@ -208,7 +272,7 @@ def test_the_paper_penalises_the_kernels_of_the_trunk(emd_networks):
 # Numbers
 
 
-each_head = pytest.mark.parametrize("head", ["linear", "bounded"])
+each_head = pytest.mark.parametrize("head", ["linear", "bounded", "potential"])
 
 
 @each_head
@@ -217,13 +281,36 @@ def test_the_emd_cnn_equals_a_slow_network(emd_networks, unit_wafers, head):
     layout = WAFER.layout("4x4x3" if head == "linear" else "8x8")
     A, B = unit_wafers(4, seed=1), unit_wafers(4, seed=2)
     found = network.run(np.concatenate([A, B], axis=1))
-    expected = [
-        slow_emd(a, b, network.model, layout, network.config)
-        for a, b in zip(A, B, strict=True)
-    ]
+    model = network.part("solver") if head == "potential" else network.model
+    expected, potentials = zip(
+        *(
+            slow_emd(a, b, model, layout, network.config)
+            for a, b in zip(A, B, strict=True)
+        ),
+        strict=True,
+    )
     assert found.shape == (4,)
     assert np.ptp(expected) > 1e-3
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    if head == "potential":
+        found = network.run(np.concatenate([A, B], axis=1), part="solver")
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[:, 1:], potentials, rtol=1e-3, atol=1e-3)
+
+
+def test_the_gradient_of_the_potential_head_is_its_potentials(
+    emd_networks, unit_wafers
+):
+    import jax
+
+    network = emd_networks["potential"]
+    pairs = np.concatenate([unit_wafers(4, seed=1), unit_wafers(4, seed=2)], axis=1)
+    pairs = pairs.astype(np.float32)
+    potentials = network.run(pairs, part="solver")[:, 1:]
+    assert np.ptp(potentials, axis=1).min() > 0.1
+    gradients = np.asarray(jax.grad(lambda x: network.model(x).sum())(pairs))
+    np.testing.assert_allclose(gradients[:, 48:], potentials, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradients[:, :48], -potentials, rtol=1e-4, atol=1e-5)
 
 
 @each_head
@@ -234,21 +321,24 @@ def test_the_emd_cnn_is_symmetric(emd_networks, unit_wafers, head):
     np.testing.assert_allclose(one_way, other_way, rtol=1e-5)
 
 
-def test_the_bounded_head_is_exactly_zero_for_equal_wafers(emd_networks, unit_wafers):
+@pytest.mark.parametrize("head", ["bounded", "potential"])
+def test_heads_over_the_variation_are_exactly_zero_for_equal_wafers(
+    emd_networks, unit_wafers, head
+):
     A = unit_wafers(6)
-    assert (emd_networks["bounded"].run(np.concatenate([A, A], axis=1)) == 0).all()
+    assert (emd_networks[head].run(np.concatenate([A, A], axis=1)) == 0).all()
     # Which is no matter of course.
     assert (emd_networks["linear"].run(np.concatenate([A, A], axis=1)) != 0).all()
 
 
+@pytest.mark.parametrize("head", ["bounded", "potential"])
 @pytest.mark.parametrize("bias", [-1e4, 0.0, 1e4])
-def test_the_bounded_head_stays_where_the_geometry_allows(
-    emd_networks, unit_wafers, bias
+def test_heads_over_the_variation_stay_where_the_geometry_allows(
+    emd_networks, unit_wafers, head, bias
 ):
-    network = emd_networks["bounded"].copy()
-    weights = arrays_of(network.model)
-    network.model.get_layer("output").bias.assign([bias])
-    assert (arrays_of(emd_networks["bounded"].model)[-1] == weights[-1]).all()
+    network = emd_networks[head].copy()
+    model = network.part("solver") if head == "potential" else network.model
+    model.get_layer("output").bias.assign([bias])
     A, B = unit_wafers(6, seed=1), unit_wafers(6, seed=2)
     moved = np.abs(A - B).sum(axis=1) / 2
     distances = network.run(np.concatenate([A, B], axis=1))

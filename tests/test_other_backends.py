@@ -26,7 +26,7 @@ from small_data import small_pairs, small_wafers, tiny_autoencoder, tiny_regress
 
 assert keras.backend.backend() == sys.argv[1]
 pairs, y = small_pairs()
-for head in ("bounded", "linear"):
+for head in ("bounded", "linear", "potential"):
     one, other = (tiny_regressor(head=head, epochs=4).fit(pairs, y) for _ in "ab")
     assert one.history_["loss"][-1] < one.history_["loss"][0], head
     np.testing.assert_array_equal(one.predict(pairs), other.predict(pairs))

@@ -29,13 +29,14 @@ from small_data import (
 )
 
 from skemd import EMDRegressor, WaferRemapper
-from skemd.distance import paired_emd
-from skemd.geometry import hgcal_wafer
+from skemd._scaling import normalized
+from skemd.distance import paired_emd, paired_potentials
+from skemd.geometry import grid, hgcal_wafer
 
 # Rounding of float32, in parts of the largest distance of two wafers' cells.
 ROUNDING = 1e-5
 
-each_head = pytest.mark.parametrize("head", ["bounded", "linear"])
+each_head = pytest.mark.parametrize("head", ["bounded", "linear", "potential"])
 
 
 def total_variation(pairs):
@@ -227,9 +228,14 @@ def test_augmentation_turns_both_wafers_of_a_pair_alike(augment, monkeypatch):
     if not augment:
         assert seen["augment"] is None
         return
-    turned = seen["augment"](pairs, np.random.RandomState(0))
+    potentials = paired_potentials(pairs[:, :N_CELLS], pairs[:, N_CELLS:])[1]
+    targets = np.column_stack([y, y, y, potentials])
+    turned, targets = seen["augment"](pairs, targets, np.random.RandomState(0))
     A, B = turned[:, :N_CELLS], turned[:, N_CELLS:]
     np.testing.assert_allclose(paired_emd(A, B), y)
+    a, b = normalized(A), normalized(B)
+    np.testing.assert_allclose(((b - a) * targets[:, 3:]).sum(axis=1), y)
+    np.testing.assert_array_equal(targets[:, :3], np.column_stack([y, y, y]))
     rotations = np.array(
         [[np.roll(a, 16 * k) for k in range(3)] for a in pairs[:, :48]]
     )
@@ -453,3 +459,71 @@ def test_the_live_model_is_the_network_of_the_predictions():
     fractions = (sides / sides.sum(axis=2, keepdims=True)).reshape(len(pairs), -1)
     live = np.asarray(fitted_regressor().model_(fractions.astype(np.float32)))
     np.testing.assert_allclose(live, fitted_regressor().predict(pairs), rtol=1e-5)
+
+
+def gradients_by_second_wafer(regressor, pairs):
+    """Return the gradients that a loss gets, less their mean, by Keras's backend."""
+    import jax
+
+    a, b = (normalized(half).astype(np.float32) for half in np.split(pairs, 2, axis=1))
+
+    def total(b):
+        return regressor.model_(jax.numpy.concatenate([a, b], axis=1)).sum()
+
+    gradients = np.asarray(jax.grad(total)(b))
+    return gradients - gradients.mean(axis=1, keepdims=True)
+
+
+def mean_cosine(one, other):
+    one, other = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (one, other))
+    return (one * other).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("given_y", [True, False])
+def test_the_potential_head_learns_potentials_that_it_did_not_see(given_y):
+    regressor = tiny_regressor(head="potential", epochs=20, n_refinements=2)
+    pairs, y = small_pairs(600, seed=3)
+    regressor.fit(pairs, y if given_y else None)
+    unseen, y = small_pairs(100, seed=4)
+    gradients = gradients_by_second_wafer(regressor, unseen)
+    _, potentials = paired_potentials(*np.split(unseen, 2, axis=1))
+    potentials -= potentials.mean(axis=1, keepdims=True)
+    assert mean_cosine(gradients, potentials) > 0.8
+    assert np.abs(regressor.predict(unseen) / y - 1).mean() < 0.15
+
+
+def test_the_potential_head_learns_the_distances_that_are_given():
+    pairs, y = small_pairs(300, seed=3)
+    parameters = {"head": "potential", "epochs": 10, "n_refinements": 2}
+    with pytest.warns(UserWarning, match="off the exact EMD"):
+        regressor = tiny_regressor(**parameters).fit(pairs, 1.5 * y)
+    assert np.median(regressor.predict(pairs) / y) == pytest.approx(1.5, rel=0.15)
+
+
+@pytest.mark.parametrize("n_cells", [1, 2, 5])
+def test_the_potential_head_works_on_few_cells(n_cells):
+    pairs = small_wafers(40, n_cells=2 * n_cells) + 1
+    regressor = tiny_regressor(head="potential", geometry="line").fit(pairs)
+    predictions = regressor.predict(pairs)
+    assert np.isfinite(predictions).all()
+    assert predictions.any() == (n_cells > 1)
+
+
+def test_dense_layers_alone_see_cells():
+    pairs, _ = small_pairs(40)
+    regressor = tiny_regressor(n_conv_layers=0, n_dense_layers=2).fit(pairs)
+    n_units = regressor.n_dense_units
+    shapes = [weight.shape for weight in regressor.network_.weights]
+    assert shapes[:4:2] == [(2 * N_CELLS, n_units), (n_units, n_units)]
+    with_images = tiny_regressor(n_conv_layers=0, layout="8x8", n_dense_layers=2)
+    np.testing.assert_array_equal(
+        with_images.fit(pairs).predict(pairs), regressor.predict(pairs)
+    )
+
+
+def test_potentials_are_learned_on_any_geometry():
+    rng = np.random.RandomState(0)
+    pairs = rng.gamma(0.5, size=(400, 24))
+    regressor = tiny_regressor(head="potential", geometry=grid(3, 4), epochs=20)
+    regressor.fit(pairs[:300])
+    assert regressor.score(pairs[300:]) > 0.8

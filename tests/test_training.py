@@ -174,9 +174,9 @@ def test_rows_set_aside_never_train():
     inputs, targets = data(40)
     seen = set()
 
-    def augment(batch, rng):
+    def augment(batch, targets, rng):
         seen.update(batch[:, 0].tolist())
-        return batch
+        return batch, targets
 
     trained(None, inputs, targets, early_stopping=True, augment=augment)
     train_rows, held_out = _split(40, 0.25, True, np.random.RandomState(0))
@@ -191,9 +191,9 @@ def test_rows_set_aside_never_train():
 def test_every_epoch_sees_every_row_in_batches_of_one_size():
     batches = []
 
-    def augment(batch, rng):
+    def augment(batch, targets, rng):
         batches.append(np.rint(batch[:, 0] * N_SAMPLES).astype(int).tolist())
-        return batch
+        return batch, targets
 
     trained(augment=augment)
     assert [len(batch) for batch in batches] == [BATCH_SIZE] * (4 * STEPS_PER_EPOCH)
@@ -209,19 +209,21 @@ def test_every_epoch_sees_every_row_in_batches_of_one_size():
 def test_batches_larger_than_the_data_hold_each_row_once():
     sizes = []
 
-    def augment(batch, rng):
+    def augment(batch, targets, rng):
         sizes.append(len(batch))
-        return batch
+        return batch, targets
 
     trained(augment=augment, batch_size=500)
     assert sizes == [N_SAMPLES] * 4
 
 
 def test_what_augment_returns_is_what_trains():
-    silent, history = trained(augment=lambda batch, rng: np.zeros_like(batch))
+    silent, history = trained(augment=lambda batch, targets, _: (0 * batch, targets))
     # Behind inputs of zeros, no kernel can learn in the first layer.
     assert_equal_weights(arrays_of(silent)[:1], arrays_of(tiny_model())[:1])
     assert history != trained()[1]
+    doubled, _ = trained(augment=lambda batch, targets, _: (batch, 2 * targets))
+    assert (arrays_of(doubled)[0] != arrays_of(trained()[0])[0]).any()
 
 
 @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 40])
@@ -276,14 +278,14 @@ def interrupting(model, at_epoch):
     """Return an augment that raises in an epoch, and the weights as each began."""
     calls, weights = [], []
 
-    def augment(batch, rng):
+    def augment(batch, targets, rng):
         epoch, step = divmod(len(calls), STEPS_PER_EPOCH)
         calls.append(step)
         if step == 0:
             weights.append(arrays_of(model))
         if epoch + 1 == at_epoch and step == 1:
             raise KeyboardInterrupt
-        return batch
+        return batch, targets
 
     return augment, weights
 
