@@ -16,7 +16,7 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
-    {"geometry", "_validation", "_scaling", "_progress"},
+    {"geometry", "_fixed_point", "_validation", "_scaling", "_progress"},
     {"distance", "datasets", "_engines", "_simplex"},
     {
         "_backend",
