@@ -16,7 +16,15 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
-    {"geometry", "_fixed_point", "_validation", "_scaling", "_progress"},
+    {
+        "_fixed_point",
+        "_float_codes",
+        "_progress",
+        "_scaling",
+        "_validation",
+        "_whole_numbers",
+        "geometry",
+    },
     {"distance", "datasets", "_engines", "_simplex"},
     {
         "_backend",
