@@ -228,9 +228,9 @@ def fitted_for_the_chip(**changed):
     rng = np.random.default_rng(2)
 
     def layer(*shape, **more):
-        kernel = rng.normal(scale=0.6, size=shape).astype(np.float32)
-        bias = rng.normal(scale=0.6, size=shape[-1]).astype(np.float32)
-        return SimpleNamespace(kernel=kernel, bias=bias, **more)
+        tensors = [rng.normal(scale=0.6, size=shape), rng.normal(size=shape[-1])]
+        weights = [SimpleNamespace(value=t.astype(np.float32)) for t in tensors]
+        return SimpleNamespace(weights=weights, **more)
 
     layers = {"conv": layer(3, 3, 1, 8, strides=(2, 2)), "code": layer(128, 16)}
     formats = {
@@ -249,10 +249,10 @@ def fitted_for_the_chip(**changed):
 def test_the_estimators_weights_are_rounded_to_their_format():
     fitted = fitted_for_the_chip()
     encoder = IntegerEncoder.from_estimator(fitted)
-    kernel = fitted.encoder_.get_layer("conv").kernel
+    kernel = fitted.encoder_.get_layer("conv").weights[0].value
     expected = np.clip(np.round(kernel * 32), -32, 31) / 32
     np.testing.assert_array_equal(encoder.conv_kernel, expected)
-    bias = fitted.encoder_.get_layer("code").bias
+    bias = fitted.encoder_.get_layer("code").weights[1].value
     expected = np.clip(np.round(bias * 32), -32, 31) / 32
     np.testing.assert_array_equal(encoder.dense_bias, expected)
     assert encoder.rounding == "half_even"

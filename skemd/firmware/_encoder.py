@@ -56,6 +56,11 @@ class IntegerEncoder:
     layout : skemd.geometry.Layout or None, default=None
         How cells lie in the images; None for the wafer's layout that fits the kernels.
 
+    Attributes
+    ----------
+    layers : (ExactLayer, ExactLayer)
+        Convolution and dense layer with integers as weights.
+
     Raises
     ------
     ValueError
@@ -114,7 +119,7 @@ class IntegerEncoder:
         )
         self.conv_kernel, self.conv_bias, self.dense_kernel, self.dense_bias = tensors
         self.layout = self._checked_layout(layout)
-        self._conv, self._dense = self._exact_layers()
+        self.layers = self._exact_layers()
 
     @classmethod
     def from_estimator(cls, fitted):
@@ -145,10 +150,11 @@ class IntegerEncoder:
                 f"{', '.join(missing)}. Set latent_bits and weight_bits before fit, "
                 "such as EMDAutoencoder(latent_bits=9, weight_bits=6)."
             )
+        # Keras takes seconds to import, and nothing else here needs it.
+        from skemd._training import weights_of
+
         conv = fitted.encoder_.get_layer("conv")
-        code = fitted.encoder_.get_layer("code")
-        weights = [_array_of(w) for w in (conv.kernel, conv.bias)]
-        weights += [_array_of(w) for w in (code.kernel, code.bias)]
+        weights = weights_of(conv) + weights_of(fitted.encoder_.get_layer("code"))
         # Training keeps weights in floating point and rounds them as it uses them.
         quantize = formats["weight_format"].quantize
         return cls(
@@ -233,8 +239,9 @@ class IntegerEncoder:
     def _encoded(self, images):
         pixels = self.input_format.to_integers(images, self.rounding)
         seen = patches(pixels, self.conv_kernel.shape[:2], self.strides)
-        features = self._conv(seen, self.rounding)
-        sums = self._dense(features.reshape(len(images), -1), self.rounding)
+        conv, dense = self.layers
+        features = conv(seen, self.rounding)
+        sums = dense(features.reshape(len(images), -1), self.rounding)
         fraction = fraction_of(self.accumulator_format)
         return to_format(sums, fraction, self.latent_format, self.rounding)
 
@@ -350,9 +357,3 @@ def _in_chunks(encode, X):
     for start in range(_CHUNK, len(X), _CHUNK):
         codes[start : start + _CHUNK] = encode(X[start : start + _CHUNK])
     return codes
-
-
-def _array_of(variable):
-    from skemd._backend import keras
-
-    return keras.ops.convert_to_numpy(variable)
