@@ -4,12 +4,15 @@ The reference computes with Python's fractions, number by number, and shares no 
 with the package beyond the formats' parameters.
 """
 
+import copy
+import functools
 import math
 from fractions import Fraction
 
 import numpy as np
+from small_data import small_wafers, tiny_autoencoder
 
-from skemd.firmware import FixedPoint, IntegerEncoder
+from skemd.firmware import LINK_FORMATS, FixedPoint, IntegerEncoder
 from skemd.geometry import hgcal_wafer
 
 # The published choices: the chip's, those of the 6-bit models, and of train.py.
@@ -54,6 +57,33 @@ def random_encoder(
         strides=2 if layout == "8x8" else 1,
         **more,
     )
+
+
+@functools.cache
+def _fitted_network(layout):
+    """Fit an autoencoder of the chip's size and make its encoder's weights wide."""
+    fitted = tiny_autoencoder(n_filters=8, n_components=16, layout=layout, epochs=1)
+    fitted.fit(small_wafers())
+    rng = np.random.default_rng(9)
+    for place in range(4):
+        weight = fitted.network_.weights[place]
+        noise = rng.normal(scale=0.4, size=weight.shape).astype(np.float32)
+        fitted.network_.weights[place] = weight + noise
+    return fitted
+
+
+def fitted_for_the_chip(links=5, layout="8x8", **changed):
+    """Return an autoencoder with the formats of a number of links."""
+    fitted = copy.deepcopy(_fitted_network(layout))
+    formats = {
+        "input_format_": FixedPoint(8, 1, signed=False),
+        "weight_format_": FixedPoint(6, 0),
+        "accumulator_format_": FixedPoint(11, 3),
+        "latent_format_": LINK_FORMATS[links],
+    }
+    for name, number_format in (formats | changed).items():
+        setattr(fitted, name, number_format)
+    return fitted
 
 
 def try_images(n, encoder, seed=1):

@@ -230,7 +230,9 @@ def test_an_unknown_name_is_an_attribute_error():
         skemd.x  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["datasets", "distance", "geometry", "metrics"])
+@pytest.mark.parametrize(
+    "name", ["datasets", "distance", "firmware", "geometry", "metrics"]
+)
 def test_every_name_in_all_exists(name):
     module = importlib.import_module(f"skemd.{name}")
     missing = [public for public in module.__all__ if not hasattr(module, public)]

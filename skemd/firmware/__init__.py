@@ -4,7 +4,10 @@ from skemd._fixed_point import LINK_FORMATS, FixedPoint
 from skemd._float_codes import FloatCode
 from skemd._whole_numbers import bits_to_hex, hex_to_bits
 from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._export import export
+from skemd.firmware._hls4ml import export_hls4ml
 from skemd.firmware._normalization import normalize_on_chip
+from skemd.firmware._onnx import export_onnx
 from skemd.firmware._payload import (
     MODULE_SUM,
     Payload,
@@ -25,6 +28,9 @@ __all__ = [
     "Payload",
     "apply_keep_mask",
     "bits_to_hex",
+    "export",
+    "export_hls4ml",
+    "export_onnx",
     "hex_to_bits",
     "keep_mask",
     "normalize_on_chip",

@@ -21,6 +21,14 @@ __all__ = ["IntegerEncoder"]
 # Wafers at a time: a few megabytes of patches.
 _CHUNK = 4096
 
+# The parameters of EMDAutoencoder that choose the formats.
+_PARAMETERS = {
+    "input_format": "input_bits",
+    "weight_format": "weight_bits",
+    "accumulator_format": "accumulator_bits",
+    "latent_format": "latent_bits",
+}
+
 
 class IntegerEncoder:
     """An encoder of one convolution and one dense layer, computed in integers.
@@ -128,7 +136,8 @@ class IntegerEncoder:
         Parameters
         ----------
         fitted : EMDAutoencoder
-            Fitted with ``latent_bits`` and ``weight_bits``.
+            Fitted for the chip, with ``n_output_links`` or all of ``latent_bits``,
+            ``weight_bits``, ``input_bits`` and ``accumulator_bits``.
 
         Returns
         -------
@@ -140,15 +149,14 @@ class IntegerEncoder:
         ValueError
             If a part of the encoder is in floating point.
         """
-        names = [f"{name}_format" for name in ("input", "weight", "accumulator")]
-        names.append("latent_format")
-        formats = {name: getattr(fitted, f"{name}_", None) for name in names}
-        missing = [f"{name}_" for name, found in formats.items() if found is None]
+        formats = {name: getattr(fitted, f"{name}_", None) for name in _PARAMETERS}
+        missing = [name for name, found in formats.items() if found is None]
         if missing:
             raise ValueError(
                 f"This {type(fitted).__name__} was not fitted for the chip: it has no "
-                f"{', '.join(missing)}. Set latent_bits and weight_bits before fit, "
-                "such as EMDAutoencoder(latent_bits=9, weight_bits=6)."
+                f"{', '.join(f'{name}_' for name in missing)}. Set "
+                f"{', '.join(_PARAMETERS[name] for name in missing)} before fit, or "
+                "n_output_links, which sets them all."
             )
         # Keras takes seconds to import, and nothing else here needs it.
         from skemd._training import weights_of

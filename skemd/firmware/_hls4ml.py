@@ -12,7 +12,7 @@ from pathlib import Path
 
 from skemd.firmware._extra import import_extra
 
-__all__ = ["export_hls4ml"]
+__all__ = ["export_hls4ml", "hls_type"]
 
 _MODES = {"half_even": "RND_CONV", "floor": "TRN"}
 
@@ -103,13 +103,13 @@ def _keras_model(encoder):
 
 def _configuration(encoder):
     rounding = encoder.rounding
-    sums = _type(encoder.accumulator_format, rounding)
-    weights = _type(encoder.weight_format)
+    sums = hls_type(encoder.accumulator_format, rounding)
+    weights = hls_type(encoder.weight_format)
     precisions = {
-        "image": {"result": _type(encoder.input_format, rounding)},
+        "image": {"result": hls_type(encoder.input_format, rounding)},
         "conv_relu": {"result": sums},
         "flatten": {"result": sums},
-        "code_relu": {"result": _type(encoder.latent_format, rounding)},
+        "code_relu": {"result": hls_type(encoder.latent_format, rounding)},
     }
     for name, layer in zip(("conv", "code"), encoder.layers, strict=True):
         precisions[name] = {
@@ -126,8 +126,21 @@ def _configuration(encoder):
     }
 
 
-def _type(number_format, rounding=None):
-    """Return hls4ml's name of a format, whose integer bits count the sign."""
+def hls_type(number_format, rounding=None):
+    """Name a format as HLS does, where integer bits count the sign.
+
+    Parameters
+    ----------
+    number_format : FixedPoint
+        The format.
+    rounding : {"half_even", "floor"} or None, default=None
+        How numbers are rounded to it, saturating; None to leave that out.
+
+    Returns
+    -------
+    name : str
+        Such as "fixed<6,1>" for ``FixedPoint(6, 0)``.
+    """
     kind = "fixed" if number_format.signed else "ufixed"
     width = f"{number_format.bits},{number_format.integer_bits + number_format.signed}"
     modes = f",{_MODES[rounding]},SAT" if rounding else ""

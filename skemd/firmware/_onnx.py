@@ -27,8 +27,8 @@ def export_onnx(model, path, *, part="encoder"):
     Parameters
     ----------
     model : IntegerEncoder or EMDAutoencoder
-        What to write; an autoencoder is fitted, for its encoder with ``latent_bits``
-        and ``weight_bits``.
+        What to write; an autoencoder is fitted, and for its encoder as
+        `IntegerEncoder.from_estimator` takes it.
     path : str or path
         The file.
     part : {"encoder", "decoder"}, default="encoder"

@@ -32,7 +32,7 @@ def write_verification_vectors(fitted, folder, X):
     Parameters
     ----------
     fitted : EMDAutoencoder
-        Fitted for the chip, with ``latent_bits`` and ``weight_bits``.
+        Fitted for the chip, as `IntegerEncoder.from_estimator` takes it.
     folder : str or path
         Where to write; it is made if need be.
     X : array-like of shape (n_samples, n_cells)
