@@ -5,8 +5,6 @@ format with its rounding and saturation. Sums get as many bits as they may ever 
 that they are exact until the one rounding to the accumulator's format.
 """
 
-import contextlib
-import io
 import warnings
 from pathlib import Path
 
@@ -48,9 +46,8 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
     """
     hls4ml = import_extra("hls4ml")
     model = _keras_model(encoder)
-    # hls4ml tells its progress on stdout, and reads weights in a way that NumPy 2 has
-    # deprecated.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    # It reads weights in a way that NumPy 2 has deprecated.
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         project = hls4ml.converters.convert_from_keras_model(
             model,
