@@ -1,0 +1,61 @@
+"""The network in Keras, with its roundings, against the integer encoder."""
+
+import inspect
+
+import numpy as np
+import pytest
+from encoders import try_images
+from small_data import small_wafers, tiny_autoencoder
+
+from skemd import EMDAutoencoder
+from skemd.datasets import make_wafers
+from skemd.firmware import LINK_FORMATS, FixedPoint, IntegerEncoder
+
+pytestmark = pytest.mark.skipif(
+    "n_output_links" not in inspect.signature(EMDAutoencoder).parameters,
+    reason="EMDAutoencoder has no formats yet",
+)
+CHIP = {"n_filters": 8, "n_components": 16}
+
+
+@pytest.mark.parametrize("links", LINK_FORMATS)
+def test_not_one_of_100_000_wafers_differs(links):
+    fitted = tiny_autoencoder(**CHIP, n_output_links=links).fit(small_wafers(300))
+    encoder = IntegerEncoder.from_estimator(fitted)
+    X = make_wafers(100_000, random_state=links)
+    # A wafer without charge gives zeros.
+    X[0] = 0
+    codes = encoder.transform(X)
+    assert len(np.unique(codes)) >= 2 ** (LINK_FORMATS[links].bits - 1)
+    assert (fitted.transform(X) != codes).sum() == 0
+
+
+@pytest.mark.parametrize(
+    "formats",
+    [
+        {"latent_bits": 9, "weight_bits": 6, "weight_integer_bits": 1},
+        {"latent_bits": 4, "weight_bits": 5, "weight_integer_bits": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", ["8x8", "4x4x3"])
+def test_images_give_the_codes_of_the_network(formats, layout):
+    fitted = tiny_autoencoder(
+        **CHIP,
+        **formats,
+        layout=layout,
+        input_bits=FixedPoint(10, 3),
+        accumulator_bits=11,
+    ).fit(small_wafers(300))
+    encoder = IntegerEncoder.from_estimator(fitted)
+    images = try_images(10_000, encoder)
+    codes = fitted.network_.run(images, part="encoder")
+    assert (codes != encoder.transform(images)).sum() == 0
+
+
+def test_other_geometries_have_their_own_layout():
+    X = small_wafers(n_cells=7)
+    fitted = tiny_autoencoder(geometry="line", n_output_links=2).fit(X)
+    encoder = IntegerEncoder.from_estimator(fitted)
+    assert encoder.strides == (1, 2)
+    np.testing.assert_array_equal(encoder.transform(X), fitted.transform(X))
