@@ -61,15 +61,23 @@ def random_encoder(
 
 @functools.cache
 def _fitted_network(layout):
-    """Fit an autoencoder of the chip's size and make its encoder's weights wide."""
     fitted = tiny_autoencoder(n_filters=8, n_components=16, layout=layout, epochs=1)
-    fitted.fit(small_wafers())
+    return with_wide_weights(fitted.fit(small_wafers()))
+
+
+def with_wide_weights(fitted, scale=0.4):
+    """Return an autoencoder with noise on the encoder's weights, so that sums saturate.
+
+    Some weights then lie outside the format, where the network saturates them.
+    """
+    # A copy builds its networks anew, from the weights.
+    twin = copy.deepcopy(fitted)
     rng = np.random.default_rng(9)
     for place in range(4):
-        weight = fitted.network_.weights[place]
-        noise = rng.normal(scale=0.4, size=weight.shape).astype(np.float32)
-        fitted.network_.weights[place] = weight + noise
-    return fitted
+        weight = twin.network_.weights[place]
+        noise = rng.normal(scale=scale, size=weight.shape).astype(np.float32)
+        twin.network_.weights[place] = weight + noise
+    return twin
 
 
 def fitted_for_the_chip(links=5, layout="8x8", **changed):

@@ -80,10 +80,10 @@ def _keras_model(encoder):
                 data_format="channels_last",
                 name="conv",
             ),
-            layers.ReLU(name="conv_relu"),
+            layers.Activation("relu", name="conv_relu"),
             layers.Flatten("channels_last", name="flatten"),
             layers.Dense(encoder.dense_kernel.shape[1], name="code"),
-            layers.ReLU(name="code_relu"),
+            layers.Activation("relu", name="code_relu"),
         ],
         name="encoder",
     )
