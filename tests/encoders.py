@@ -82,7 +82,11 @@ def with_wide_weights(fitted, scale=0.4):
 
 def fitted_for_the_chip(links=5, layout="8x8", **changed):
     """Return an autoencoder with the formats of a number of links."""
-    fitted = copy.deepcopy(_fitted_network(layout))
+    return with_chip_formats(copy.deepcopy(_fitted_network(layout)), links, **changed)
+
+
+def with_chip_formats(fitted, links=5, **changed):
+    """Set the formats of a number of links on an autoencoder."""
     formats = {
         "input_format_": FixedPoint(8, 1, signed=False),
         "weight_format_": FixedPoint(6, 0),

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
-from encoders import fitted_for_the_chip
-from small_data import run_python
+from encoders import fitted_for_the_chip, with_chip_formats
+from small_data import run_python, small_wafers, tiny_autoencoder
 
 from skemd import WaferRemapper
 from skemd.datasets import make_wafers
@@ -162,6 +162,14 @@ def test_what_is_not_the_chips_is_left_out_with_the_reason(tmp_path):
     )
     assert "No number of links" in manifest["left_out"]["payload.csv"]
     assert "left out: keep_mask.txt" in (tmp_path / "README.txt").read_text()
+
+
+def test_an_encoder_of_another_size_has_none_of_the_chips_files(tmp_path):
+    fitted = with_chip_formats(tiny_autoencoder(epochs=1).fit(small_wafers()))
+    with pytest.warns(UserWarning, match="codes of 16 numbers; this encoder's have 8"):
+        manifest = export(fitted, tmp_path, wafers())
+    assert set(manifest["left_out"]) == CHIP_FILES
+    assert {path.name for path in tmp_path.iterdir()} == FILES - CHIP_FILES
 
 
 @pytest.mark.parametrize(

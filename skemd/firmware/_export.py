@@ -13,7 +13,7 @@ from skemd.firmware._encoder import IntegerEncoder
 from skemd.firmware._extra import import_extra
 from skemd.firmware._hls4ml import export_hls4ml, hls_type
 from skemd.firmware._onnx import export_onnx
-from skemd.firmware._payload import keep_mask, write_payload
+from skemd.firmware._payload import N_COMPONENTS, keep_mask, write_payload
 from skemd.firmware._registers import write_registers
 from skemd.firmware._vectors import VECTOR_FILES, write_verification_vectors
 
@@ -140,6 +140,12 @@ def _chip_words(encoder, X, sums):
 
 
 def _n_output_links(encoder):
+    n_components = encoder.dense_kernel.shape[1]
+    if n_components != N_COMPONENTS:
+        raise ValueError(
+            f"The chip sends codes of {N_COMPONENTS} numbers; this encoder's have "
+            f"{n_components}."
+        )
     for links, latent_format in LINK_FORMATS.items():
         if latent_format == encoder.latent_format:
             return links
