@@ -16,20 +16,36 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
-    {"geometry", "_fixed_point", "_validation", "_scaling", "_progress"},
+    {
+        "_fixed_point",
+        "_float_codes",
+        "_formats",
+        "_progress",
+        "_scaling",
+        "_validation",
+        "geometry",
+    },
     {"distance", "datasets", "_engines", "_simplex"},
     {
         "_backend",
         "_host",
         "_labels",
         "_networks",
+        "_quantised_start",
         "_stepping",
         "_training",
         "layers",
         "losses",
         "metrics",
     },
-    {"_autoencoder", "_regressor", "_remapper", "baselines", "pretrained"},
+    {
+        "_autoencoder",
+        "_learned_loss",
+        "_regressor",
+        "_remapper",
+        "baselines",
+        "pretrained",
+    },
     {"_versions", "firmware", "plot"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
