@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import warnings
 
 import numpy as np
 from sklearn.base import (
@@ -14,11 +13,11 @@ from sklearn.base import (
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._float_codes import SUM_CODE
+from skemd._codes import dead_components, split_sums, with_sent_sums
 from skemd._formats import check_exact, encoder_formats
-from skemd._learned_loss import autoencoder_loss
+from skemd._learned_loss import autoencoder_loss, name_of_loss
 from skemd._networks import FittedNetwork, seeds_from, small_image
-from skemd._quantised_start import fill_ranges, round_weights, was_interrupted
+from skemd._quantised_training import train_with_formats
 from skemd._scaling import scaled, with_sums
 from skemd._training import train, training_options
 from skemd._validation import (
@@ -244,7 +243,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Warns
         -----
         UserWarning
-            If components of the code are dead.
+            If components of the code are dead; in floating point from 1,000 wafers on.
         """
         formats = self._checked_formats()
         X, geometry, came_as = validated_cells(
@@ -275,7 +274,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.network_ = network.store()
         for name, number_format in formats.items():
             setattr(self, f"{name}_", number_format)
-        self.dead_components_ = _dead_components(network, images)
+        codes = network.run(images, part="encoder")
+        self.dead_components_ = dead_components(codes, any(formats.values()))
         self.geometry_ = geometry
         self.layout_ = layout
         self.n_iter_ = len(self.history_["loss"])
@@ -305,9 +305,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
         if not self._encodes_sum:
             return codes
-        counts = np.minimum(X.sum(axis=1, dtype=np.float64), SUM_CODE.highest)
-        sums = SUM_CODE.decode(SUM_CODE.encode(counts.astype(np.int64)))
-        return np.column_stack([codes, sums.astype(np.float32)])
+        return with_sent_sums(codes, X.sum(axis=1, dtype=np.float64))
 
     def inverse_transform(self, X):
         """Decode codes to wafers of the charge that was typical in `fit`.
@@ -334,8 +332,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             )
         sums = np.full(len(codes), self.typical_sum_)
         if self._encodes_sum:
-            codes, sums = codes[:, :-1], codes[:, -1].astype(np.float64)
-            _check_sums(sums)
+            codes, sums = split_sums(codes)
         images = self.network_.run(codes, part="decoder")
         cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
@@ -448,39 +445,24 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         }
 
     def _trained(self, config, formats, images, cells, loss, rng):
-        """Train in floating point, then with the formats if there are any."""
-        options = training_options(self)
-        label = f"EMDAutoencoder({_name_of(self.loss)})"
-        run = functools.partial(train, inputs=images, targets=cells, loss=loss)
+        label = f"EMDAutoencoder({name_of_loss(self.loss)})"
+        run = functools.partial(
+            train, inputs=images, targets=cells, loss=loss, **training_options(self)
+        )
         network = FittedNetwork("autoencoder", config, seeds=seeds_from(rng))
         if not any(formats.values()):
-            return network, run(network.model, rng=rng, label=label, **options)
-
-        # At least one epoch with the roundings.
-        n_float = min(int(self.float_fraction * self.epochs), self.epochs - 1)
-        history, interrupted = {"loss": []}, False
-        if n_float > 0:
-            # A copy of the random state, so that both parts set aside the same wafers.
-            options["epochs"] = n_float
-            history = run(
-                network.model,
-                rng=copy.deepcopy(rng),
-                label=f"{label} in floating point",
-                **options,
-            )
-            interrupted = was_interrupted(history, n_float, self.patience)
-        codes = network.run(images, part="encoder")
-        fill_ranges(network, codes, formats["weight_format"], formats["latent_format"])
-        network = FittedNetwork(
-            "autoencoder", {**config, **formats}, network.store().weights
+            return network, run(network.model, rng=rng, label=label)
+        return train_with_formats(
+            network,
+            formats,
+            run,
+            images,
+            rng=rng,
+            epochs=self.epochs,
+            float_fraction=self.float_fraction,
+            patience=self.patience,
+            label=label,
         )
-        if not interrupted:
-            options["epochs"] = self.epochs - n_float
-            last = run(network.model, rng=rng, label=label, **options)
-            history = {name: history.get(name, []) + last[name] for name in last}
-        if formats["weight_format"] is not None:
-            round_weights(network, formats["weight_format"])
-        return network, history
 
     def _validated(self, X):
         X, _, _ = validated_cells(
@@ -493,31 +475,3 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _images(self, X):
         return self.layout_.apply(scaled(X, "msb").astype(np.float32))
-
-
-def _name_of(loss):
-    return loss if isinstance(loss, str) else getattr(loss, "name", "own loss")
-
-
-def _dead_components(network, images):
-    """Return the components that are constant over all images, with a warning."""
-    codes = network.run(images, part="encoder")
-    (dead,) = (codes.min(axis=0) == codes.max(axis=0)).nonzero()
-    if len(dead):
-        warnings.warn(
-            f"{len(dead)} of {codes.shape[1]} components of the code are dead: the "
-            f"same for all wafers of fit ({', '.join(map(str, dead))}, see "
-            "dead_components_). They cost bandwidth and say nothing. Fit again with "
-            "another random_state, a smaller learning_rate or fewer n_components.",
-            stacklevel=3,
-        )
-    return dead
-
-
-def _check_sums(sums):
-    if sums.min() < 0:
-        (rows,) = (sums < 0).nonzero()
-        raise ValueError(
-            "The last column of codes holds the wafers' sums, with encode_sum=True, "
-            f"which are not negative; got {sums[rows[0]]:g} in row {rows[0]}."
-        )

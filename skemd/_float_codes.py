@@ -6,7 +6,7 @@ import numpy as np
 
 from skemd._validation import check_number
 
-__all__ = ["SUM_CODE", "FloatCode"]
+__all__ = ["FloatCode"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,3 @@ class FloatCode:
         mantissa = codes & (2**self.mantissa_bits - 1)
         leading = np.where(exponent > 0, 2**self.mantissa_bits, 0)
         return (leading + mantissa) << np.maximum(exponent - 1, 0)
-
-
-# Nine bits, 5E4M: how the chip sends the sum of a module's charges.
-SUM_CODE = FloatCode(5, 4)

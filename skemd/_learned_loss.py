@@ -8,7 +8,7 @@ from skemd.datasets import make_pairs
 from skemd.geometry import hgcal_wafer
 from skemd.losses import LearnedEMD, resolve_loss
 
-__all__ = ["autoencoder_loss"]
+__all__ = ["autoencoder_loss", "name_of_loss"]
 
 # Pairs on which a learned EMD is fitted where none ships: enough for the accuracy of
 # the default regressor, but not many more than few wafers can tell.
@@ -79,3 +79,8 @@ def _checked_regressor(regressor, geometry):
             f"{geometry.name} geometry of {geometry.n_cells}. Fit one for it."
         )
     return regressor
+
+
+def name_of_loss(loss):
+    """Return what the progress bar calls a loss."""
+    return loss if isinstance(loss, str) else getattr(loss, "name", "own loss")

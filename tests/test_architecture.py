@@ -17,6 +17,7 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
     {
+        "_codes",
         "_fixed_point",
         "_float_codes",
         "_formats",
@@ -31,7 +32,7 @@ FLOORS = [
         "_host",
         "_labels",
         "_networks",
-        "_quantised_start",
+        "_quantised_training",
         "_stepping",
         "_training",
         "layers",
