@@ -80,8 +80,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         an integer and then to a float of 5 bits of exponent and 4 of mantissa.
         `inverse_transform` then gives wafers of that sum. Charges should come in
         counts.
-    float_fraction : float, default=0.5
-        Part of the epochs that train in floating point, where there are formats,
+    float_fraction : float, default=0.0
+        Where there are formats, the part of the epochs that trains in floating point
         before the roundings come in.
     n_filters : int, default=8
         Filters of the encoder's convolution.
@@ -178,7 +178,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         accumulator_bits=None,
         n_output_links=None,
         encode_sum=False,
-        float_fraction=0.5,
+        float_fraction=0.0,
         n_filters=8,
         kernel_size=3,
         strides=2,

@@ -1,10 +1,10 @@
-"""Training for few bits: in floating point first, then with the roundings.
+"""Training for few bits: a start that fills the formats, then with the roundings.
 
-A network that starts from a trained one in floating point ends up better than one that
-sees roundings from its first step. Between the two, weights and codes are made to fill
-the ranges of their formats, where rounding hurts least: ReLU lets a positive factor
-through, so a filter may be made larger and what reads it smaller by the same factor,
-and a component of the code likewise; the network stays the same function.
+Rounding hurts least where numbers use the whole range of their format. ReLU lets a
+positive factor through, so a filter may be made larger and what reads it smaller by the
+same factor, and a component of the code likewise: the network stays the same function,
+but weights and codes fill their ranges. From there on the training sees all roundings.
+It may also train in floating point for a while before.
 """
 
 import copy
