@@ -101,7 +101,9 @@ def check_exact(formats, n_conv_products, n_dense_products):
             continue
         # The bias comes in steps of the weights, which may be the finer ones.
         step = weight.step * min(inputs.step, 1)
-        largest_input = max(inputs.highest, -inputs.lowest)
+        # What the dense layer reads has been through ReLU.
+        lowest = inputs.lowest if stage == "input" else 0
+        largest_input = max(inputs.highest, -lowest)
         largest = -weight.lowest * (n_products * largest_input + 1)
         if largest >= 2**FLOAT32_BITS * step:
             raise ValueError(

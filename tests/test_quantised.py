@@ -219,11 +219,12 @@ def test_a_code_that_does_not_fit_the_links_is_refused():
 
 
 def test_sums_that_float32_cannot_hold_are_refused():
-    formats = encoder_formats(n_components=16, n_output_links=5)
-    # 1023.x * 32 * n + 32 * 128 stays below 2**24 up to here.
-    check_exact(formats, 9, 511)
+    formats = encoder_formats(n_components=16, n_output_links=5, accumulator_bits=12)
+    # Steps of the sum: 2047 * 32 for each product, and 256 * 32 for the bias.
+    check_exact(formats, 9, 255)
+    assert 256 * 2047 * 32 < 2**24 <= (256 * 2047 + 256) * 32
     with pytest.raises(ValueError, match=r"dense layer may reach 1\.68e\+07 steps"):
-        check_exact(formats, 9, 512)
+        check_exact(formats, 9, 256)
     autoencoder = tiny_autoencoder(input_bits=16, weight_bits=12)
     with pytest.raises(ValueError, match="sums of the convolution") as caught:
         autoencoder.fit(small_wafers(10))
