@@ -385,6 +385,7 @@ def test_the_epochs_are_shared_out(epochs, float_fraction, expected, monkeypatch
             x.name for x in model.get_layer("encoder").layers
         ]
         asked.append((epochs, quantised, rng.get_state()[2]))
+        rng.permutation(10)
         return {"loss": [1.0] * epochs, "val_loss": [1.0] * epochs}
 
     monkeypatch.setattr("skemd._autoencoder.train", train)
