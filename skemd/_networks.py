@@ -195,16 +195,8 @@ def build_autoencoder(
     # Sums are rounded before ReLU, which then is a step of its own.
     activation = "relu" if accumulator_format is None else None
     conv = layers.GridConv2D
-    x = _conv(
-        "conv",
-        conv,
-        n_filters,
-        kernel_size,
-        steps,
-        activation,
-        seeds,
-        weight_format=weight_format,
-    )(x)
+    like_conv2d = (n_filters, kernel_size, steps, activation, seeds)
+    x = _conv("conv", conv, *like_conv2d, weight_format=weight_format)(x)
     x = _flat(_rounded_relu(x, accumulator_format, "conv"))
     x = _dense(n_components, next(seeds), "code", activation, None, weight_format)(x)
     x = _rounded_relu(x, accumulator_format, "code")
