@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 from benchmarks import (
+    chip_cost,
     exact,
     exactness,
     learned_emd,
@@ -26,6 +27,7 @@ REPORTS = {
     "learned-emd": learned_emd.report,
     "scaling": scaling.report,
     "loss-table": loss_table.report,
+    "chip-cost": chip_cost.report,
 }
 
 

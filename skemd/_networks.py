@@ -5,6 +5,8 @@ A builder turns a configuration of plain values into an untrained Keras model. A
 small and the same each time, and builds the live model when it is first used.
 """
 
+import dataclasses
+import functools
 import threading
 
 import numpy as np
@@ -14,7 +16,13 @@ from skemd._backend import keras
 from skemd._stepping import compiled_forward
 from skemd._training import fixed_batches, weights_of
 
-__all__ = ["FittedNetwork", "build_autoencoder", "build_emd_network", "seeds_from"]
+__all__ = [
+    "FittedNetwork",
+    "build_autoencoder",
+    "build_emd_network",
+    "seeds_from",
+    "small_image",
+]
 
 # The penalty on the weights of the paper's EMD CNN.
 _PAPER_L2 = 1e-4
@@ -141,14 +149,19 @@ def build_autoencoder(
     n_filters,
     kernel_size,
     strides,
-    latent_bits,
     seeds,
+    input_format=None,
+    weight_format=None,
+    accumulator_format=None,
+    latent_format=None,
 ):
     """Build the encoder for the chip and the decoder behind the link.
 
     With the defaults of :class:`skemd.EMDAutoencoder` these are the networks of the
     paper: 2,144 and 2,833 parameters for the layout "8x8", 2,288 and 2,979 for
-    "4x4x3", where both encoders hand a 4 x 4 image to their dense layer.
+    "4x4x3", where both encoders hand a 4 x 4 image to their dense layer. The formats
+    make the encoder round as the chip does, in this order: the image; kernel and bias
+    of each layer; each layer's sums, before ReLU; the code.
 
     Parameters
     ----------
@@ -162,11 +175,11 @@ def build_autoencoder(
         Of the convolutions.
     strides : int
         Step of the convolution along sides of more than four pixels.
-    latent_bits : int or None
-        Bits of a code's numbers, one of them before the binary point; None for
-        floating point.
     seeds : iterator of int
         Seeds of the initialisers.
+    input_format, weight_format, accumulator_format, latent_format : FixedPoint or \
+            None, default=None
+        What the encoder rounds to; None for floating point.
 
     Returns
     -------
@@ -175,21 +188,19 @@ def build_autoencoder(
         (images to codes) and "decoder" (codes to images) are models themselves.
     """
     height, width, channels = image_shape
-    steps = tuple(
-        strides if side > _MIN_STRIDED_SIDE else 1 for side in (height, width)
-    )
-    small_shape = (-(-height // steps[0]), -(-width // steps[1]), n_filters)
+    steps, small_shape = small_image(image_shape, strides, n_filters)
 
     image = keras.Input(image_shape, name="image", **_FLOAT32)
-    x = _conv("conv", layers.GridConv2D, n_filters, kernel_size, steps, "relu", seeds)(
-        image
-    )
-    x = _flat(x)
-    x = _dense(n_components, next(seeds), "code", activation="relu")(x)
-    if latent_bits is not None:
-        x = layers.StraightThroughQuantizer(
-            latent_bits, name="quantized_code", **_FLOAT32
-        )(x)
+    x = _rounded(image, input_format, "quantized_image")
+    # Sums are rounded before ReLU, which then is a step of its own.
+    activation = "relu" if accumulator_format is None else None
+    conv = layers.GridConv2D
+    like_conv2d = (n_filters, kernel_size, steps, activation, seeds)
+    x = _conv("conv", conv, *like_conv2d, weight_format=weight_format)(x)
+    x = _flat(_rounded_relu(x, accumulator_format, "conv"))
+    x = _dense(n_components, next(seeds), "code", activation, None, weight_format)(x)
+    x = _rounded_relu(x, accumulator_format, "code")
+    x = _rounded(x, latent_format, "quantized_code")
     encoder = keras.Model(image, x, name="encoder")
 
     code = keras.Input((n_components,), name="code", **_FLOAT32)
@@ -216,6 +227,30 @@ def build_autoencoder(
 
     to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **_FLOAT32)
     return keras.Model(image, to_cells(decoder(encoder(image))), name="autoencoder")
+
+
+def small_image(image_shape, strides, n_filters):
+    """Return the encoder's steps along both sides, and what its convolution gives.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Shape of the layout.
+    strides, n_filters : int
+        As in :func:`build_autoencoder`.
+
+    Returns
+    -------
+    steps : (int, int)
+        1 along sides that are too short to stride over.
+    shape : (int, int, int)
+        Height, width and filters.
+    """
+    height, width, _ = image_shape
+    steps = tuple(
+        strides if side > _MIN_STRIDED_SIDE else 1 for side in (height, width)
+    )
+    return steps, (-(-height // steps[0]), -(-width // steps[1]), n_filters)
 
 
 BUILDERS = {"emd": build_emd_network, "autoencoder": build_autoencoder}
@@ -326,8 +361,26 @@ def _what_moves(pairs, n_cells):
     return moving * (n_cells / 2), variation[:, 0]
 
 
-def _dense(units, seed, name, activation=None, penalty=None):
-    return keras.layers.Dense(
+def _rounded(x, number_format, name):
+    if number_format is None:
+        return x
+    return layers.StraightThroughQuantizer(
+        **dataclasses.asdict(number_format), name=name, **_FLOAT32
+    )(x)
+
+
+def _rounded_relu(x, accumulator_format, name):
+    if accumulator_format is None:
+        return x
+    x = _rounded(x, accumulator_format, f"{name}_accumulator")
+    return keras.layers.Activation("relu", name=f"{name}_relu", **_FLOAT32)(x)
+
+
+def _dense(units, seed, name, activation=None, penalty=None, weight_format=None):
+    layer = keras.layers.Dense
+    if weight_format is not None:
+        layer = functools.partial(layers.QuantizedDense, weight_format=weight_format)
+    return layer(
         units,
         activation=activation,
         kernel_initializer=keras.initializers.GlorotUniform(seed),
@@ -337,7 +390,17 @@ def _dense(units, seed, name, activation=None, penalty=None):
     )
 
 
-def _conv(name, layer, filters, kernel_size, strides, activation, seeds, bias="zeros"):
+def _conv(
+    name,
+    layer,
+    filters,
+    kernel_size,
+    strides,
+    activation,
+    seeds,
+    bias="zeros",
+    weight_format=None,
+):
     return layer(
         filters,
         kernel_size,
@@ -345,6 +408,7 @@ def _conv(name, layer, filters, kernel_size, strides, activation, seeds, bias="z
         activation=activation,
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
         bias_initializer=bias,
+        weight_format=weight_format,
         name=name,
         **_FLOAT32,
     )

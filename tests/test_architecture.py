@@ -17,8 +17,10 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
     {
+        "_codes",
         "_fixed_point",
         "_float_codes",
+        "_formats",
         "_progress",
         "_scaling",
         "_validation",
@@ -31,13 +33,21 @@ FLOORS = [
         "_host",
         "_labels",
         "_networks",
+        "_quantised_training",
         "_stepping",
         "_training",
         "layers",
         "losses",
         "metrics",
     },
-    {"_autoencoder", "_regressor", "_remapper", "baselines", "pretrained"},
+    {
+        "_autoencoder",
+        "_learned_loss",
+        "_regressor",
+        "_remapper",
+        "baselines",
+        "pretrained",
+    },
     {"_versions", "firmware", "plot"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

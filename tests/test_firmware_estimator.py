@@ -1,6 +1,5 @@
 """The network in Keras, with its roundings, against the integer encoder."""
 
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +9,11 @@ import pytest
 from encoders import try_images, with_wide_weights
 from small_data import small_wafers, tiny_autoencoder
 
-from skemd import EMDAutoencoder
 from skemd.datasets import make_wafers
 from skemd.firmware import LINK_FORMATS, FixedPoint, IntegerEncoder
 
-pytestmark = [
-    pytest.mark.skipif(
-        "n_output_links" not in inspect.signature(EMDAutoencoder).parameters,
-        reason="EMDAutoencoder has no formats yet",
-    ),
-    # Trainings of two epochs leave some.
-    pytest.mark.filterwarnings("ignore:.*components of the code are dead"),
-]
+# Trainings of two epochs leave some.
+pytestmark = pytest.mark.filterwarnings("ignore:.*components of the code are dead")
 CHIP = {"n_filters": 8, "n_components": 16}
 
 

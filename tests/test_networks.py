@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skemd._backend import keras
+from skemd._fixed_point import FixedPoint
 from skemd._networks import (
     FittedNetwork,
     build_autoencoder,
@@ -49,7 +50,6 @@ def autoencoder_config(geometry=WAFER, name="8x8", **changes):
         "n_filters": 8,
         "kernel_size": 3,
         "strides": 2,
-        "latent_bits": None,
         **changes,
     }
 
@@ -274,7 +274,11 @@ def test_the_bounded_head_scales_with_what_moves(emd_networks, unit_wafers):
 )
 def test_autoencoders_equal_slow_networks(geometry, name, latent_bits, unit_wafers):
     config = autoencoder_config(
-        geometry, name, n_components=5, n_filters=3, latent_bits=latent_bits
+        geometry,
+        name,
+        n_components=5,
+        n_filters=3,
+        latent_format=latent_bits and FixedPoint(latent_bits, 1, signed=False),
     )
     network = FittedNetwork("autoencoder", config, seeds=seeds())
     weights_by_hand(network, seed=3)

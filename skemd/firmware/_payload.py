@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skemd._codes import MODULE_SUM
 from skemd._fixed_point import LINK_FORMATS
-from skemd._float_codes import FloatCode
 from skemd._whole_numbers import as_whole_numbers, bits_of, from_bits
 
 __all__ = [
@@ -23,8 +23,6 @@ CODE_BITS = 9
 MASK_BYTES = N_COMPONENTS * CODE_BITS // 8
 HEADER_BITS = 5
 LINK_BITS = 32
-# The sum of a module's charges goes out as 5E4M.
-MODULE_SUM = FloatCode(5, 4)
 
 
 class Payload(NamedTuple):
