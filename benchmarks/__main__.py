@@ -6,11 +6,13 @@ import platform
 from pathlib import Path
 
 from benchmarks import (
+    chip_cost,
     exact,
     exactness,
     learned_emd,
     loss_table,
     networks,
+    other_geometries,
     scaling,
 )
 from benchmarks._compare import table
@@ -24,8 +26,10 @@ SPEED = {
 REPORTS = {
     "exactness": exactness.report,
     "learned-emd": learned_emd.report,
+    "other-geometries": other_geometries.report,
     "scaling": scaling.report,
     "loss-table": loss_table.report,
+    "chip-cost": chip_cost.report,
 }
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks._compare import Comparison, in_turns
 from skemd import EMDAutoencoder, EMDRegressor, layers
 from skemd._backend import keras
-from skemd._networks import BUILDERS, seeds_from
+from skemd._blocks import seeds_from
+from skemd._networks import BUILDERS
 from skemd._scaling import scaled
 from skemd._stepping import Stepper
 from skemd._training import batches_of_rows
@@ -118,7 +119,7 @@ def from_keras_layers(network):
     """Return the same network, weights included, with Keras's own convolutions."""
 
     def same(layer):
-        def build(filters, kernel_size, strides=1, **options):
+        def build(filters, kernel_size, strides=1, weight_format=None, **options):
             return layer(filters, kernel_size, strides, padding="same", **options)
 
         return build

@@ -17,7 +17,16 @@ _HOME_OF = {
     "emd_score": "skemd.metrics",
     "show_versions": "skemd._versions",
 }
-_MODULES = ("datasets", "distance", "geometry", "layers", "losses", "metrics", "plot")
+_MODULES = (
+    "datasets",
+    "distance",
+    "firmware",
+    "geometry",
+    "layers",
+    "losses",
+    "metrics",
+    "plot",
+)
 
 __all__ = [*_HOME_OF, *_MODULES]
 

@@ -1,6 +1,7 @@
 """EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
 
 import copy
+import functools
 
 import numpy as np
 from sklearn.base import (
@@ -9,12 +10,16 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._networks import FittedNetwork, seeds_from
-from skemd._regressor import EMDRegressor
+from skemd._autoencoder_network import small_image
+from skemd._blocks import seeds_from
+from skemd._codes import dead_components, split_sums, with_sent_sums
+from skemd._formats import check_exact, encoder_formats
+from skemd._learned_loss import autoencoder_loss, name_of_loss
+from skemd._networks import FittedNetwork
+from skemd._quantised_training import train_with_formats
 from skemd._scaling import scaled, with_sums
 from skemd._training import train, training_options
 from skemd._validation import (
@@ -25,17 +30,9 @@ from skemd._validation import (
     validated_cells,
     without_empty,
 )
-from skemd.datasets import make_pairs
-from skemd.geometry import hgcal_wafer
-from skemd.losses import LearnedEMD, resolve_loss
 from skemd.metrics import mean_emd
 
 __all__ = ["EMDAutoencoder"]
-
-# Pairs on which a learned EMD is fitted where none ships: enough for the accuracy of
-# the default regressor, but not many more than few wafers can tell.
-_MAX_PAIRS = 100_000
-_PAIRS_PER_WAFER = 20
 
 
 class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -65,6 +62,29 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     latent_bits : int or None, default=None
         Bits of each number of a code, unsigned with one bit before the binary point;
         None for floating point.
+    weight_bits : int or None, default=None
+        Bits of the encoder's weights and biases, the sign among them; the chip has 6.
+    weight_integer_bits : int, default=0
+        How many of them, without the sign, stand before the binary point: 0 for
+        [-1, 1), as in the chip's registers; 1 for [-2, 2), as in published models.
+    input_bits : int, FixedPoint or None, default=None
+        Format of the encoder's images: bits, unsigned with one before the binary
+        point (the chip has 8), or any format.
+    accumulator_bits : int, FixedPoint or None, default=None
+        Format of each layer's sums, before ReLU: bits, signed with three before the
+        binary point (published models have 11), or any format.
+    n_output_links : {2, 3, 4, 5} or None, default=None
+        Links that carry the code. They set the formats that are None to the published
+        ones: 3, 5, 7 or 9 bits for codes, 6 for weights, 8 for images, 11 for sums. A
+        code that does not fit the links is an error.
+    encode_sum : bool, default=False
+        Whether codes end with the wafer's sum, as the chip sends it: rounded down to
+        an integer and then to a float of 5 bits of exponent and 4 of mantissa.
+        `inverse_transform` then gives wafers of that sum. Charges should come in
+        counts.
+    float_fraction : float, default=0.0
+        Where there are formats, the part of the epochs that trains in floating point
+        before the roundings come in.
     n_filters : int, default=8
         Filters of the encoder's convolution.
     kernel_size : int, default=3
@@ -107,6 +127,12 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Configuration and weights.
     model_, encoder_, decoder_ : keras.Model
         The live networks: images to cells, images to codes, codes to images.
+    input_format_, weight_format_, accumulator_format_, latent_format_ : FixedPoint \
+            or None
+        What the encoder rounds to, half to even and saturating; None where it does
+        not.
+    dead_components_ : ndarray of int
+        Components of the code that are the same for all wafers of fit.
     emd_regressor_ : EMDRegressor or None
         The learned EMD that was fitted here, if one was.
     history_ : dict of lists
@@ -148,6 +174,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         emd_regressor=None,
         n_components=16,
         latent_bits=None,
+        weight_bits=None,
+        weight_integer_bits=0,
+        input_bits=None,
+        accumulator_bits=None,
+        n_output_links=None,
+        encode_sum=False,
+        float_fraction=0.0,
         n_filters=8,
         kernel_size=3,
         strides=2,
@@ -167,6 +200,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.emd_regressor = emd_regressor
         self.n_components = n_components
         self.latent_bits = latent_bits
+        self.weight_bits = weight_bits
+        self.weight_integer_bits = weight_integer_bits
+        self.input_bits = input_bits
+        self.accumulator_bits = accumulator_bits
+        self.n_output_links = n_output_links
+        self.encode_sum = encode_sum
+        self.float_fraction = float_fraction
         self.n_filters = n_filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -201,8 +241,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ------
         ValueError
             If a parameter or the data are unusable; nothing has been trained then.
+
+        Warns
+        -----
+        UserWarning
+            If components of the code are dead; in floating point from 1,000 wafers on.
         """
-        self._check_parameters()
+        formats = self._checked_formats()
         X, geometry, came_as = validated_cells(
             self,
             X,
@@ -217,28 +262,29 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             else resolve_layout(geometry, self.layout)
         )
         rng = check_random_state(self.random_state)
-        loss, self.emd_regressor_ = self._resolved_loss(X, geometry, rng)
+        config = self._network_config(layout)
+        _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
+        n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
+        check_exact(formats, *n_products)
+        loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng)
 
-        network = FittedNetwork(
-            "autoencoder", self._network_config(layout), seeds=seeds_from(rng)
-        )
         cells = scaled(X, "msb").astype(np.float32)
-        self.history_ = train(
-            network.model,
-            layout.apply(cells),
-            cells,
-            loss,
-            rng=rng,
-            label=f"EMDAutoencoder({_name_of(self.loss)})",
-            **training_options(self),
+        images = layout.apply(cells)
+        network, self.history_ = self._trained(
+            config, formats, images, cells, loss, rng
         )
         self.network_ = network.store()
+        for name, number_format in formats.items():
+            setattr(self, f"{name}_", number_format)
+        codes = network.run(images, part="encoder")
+        self.dead_components_ = dead_components(codes, any(formats.values()))
         self.geometry_ = geometry
         self.layout_ = layout
         self.n_iter_ = len(self.history_["loss"])
         self.typical_sum_ = float(np.median(X.sum(axis=1)))
         self._returns_images = came_as is not None
-        self._n_features_out = self.n_components
+        self._encodes_sum = bool(self.encode_sum)
+        self._n_features_out = self.n_components + self._encodes_sum
         return self
 
     def transform(self, X):
@@ -252,12 +298,16 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            float32, not negative. A wafer without charge gives zeros.
+            float32, not negative. A wafer without charge gives zeros. With
+            `encode_sum` there is a column more, the sums as they are sent.
         """
         check_is_fitted(self)
         X = self._validated(X)
         codes = self.network_.run(self._images(X), part="encoder")
-        return np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+        if not self._encodes_sum:
+            return codes
+        return with_sent_sums(codes, X.sum(axis=1, dtype=np.float64))
 
     def inverse_transform(self, X):
         """Decode codes to wafers of the charge that was typical in `fit`.
@@ -265,15 +315,15 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` gives them.
+            Codes, as `transform` gives them, with the sums if `encode_sum`.
 
         Returns
         -------
         wafers : ndarray of shape (n_samples, n_cells), or images
             In the form in which `fit` saw wafers: rows of cells, or images of that
-            layout. A code does not hold a wafer's total charge, so each wafer gets the
-            median one of `fit`, which is right for what stands in front of this in a
-            pipeline; `predict` keeps the sums.
+            layout. Without `encode_sum` a code does not hold a wafer's total charge, so
+            each wafer gets the median one of `fit`, which is right for what stands in
+            front of this in a pipeline; `predict` keeps the sums.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=np.float32, estimator=self)
@@ -282,8 +332,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 f"EMDAutoencoder.inverse_transform got codes of {codes.shape[1]} "
                 f"numbers; this autoencoder's have {self._n_features_out}."
             )
-        images = self.network_.run(codes, part="decoder")
         sums = np.full(len(codes), self.typical_sum_)
+        if self._encodes_sum:
+            codes, sums = split_sums(codes)
+        images = self.network_.run(codes, part="decoder")
         cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
 
@@ -364,12 +416,25 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _check_parameters(self):
+    def _checked_formats(self):
+        """Check all parameters, and return the formats that they ask for."""
         check_training_parameters(self)
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.strides, "strides", low=1, integer=True)
-        if self.latent_bits is not None:
-            check_number(self.latent_bits, "latent_bits", low=1, high=23, integer=True)
+        check_number(self.float_fraction, "float_fraction", low=0, high=1)
+        if not isinstance(self.encode_sum, (bool, np.bool_)):
+            raise ValueError(
+                f"encode_sum must be True or False; got {self.encode_sum!r}."
+            )
+        return encoder_formats(
+            n_components=self.n_components,
+            latent_bits=self.latent_bits,
+            weight_bits=self.weight_bits,
+            weight_integer_bits=self.weight_integer_bits,
+            input_bits=self.input_bits,
+            accumulator_bits=self.accumulator_bits,
+            n_output_links=self.n_output_links,
+        )
 
     def _network_config(self, layout):
         return {
@@ -379,30 +444,27 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             "n_filters": self.n_filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
-            "latent_bits": self.latent_bits,
         }
 
-    def _resolved_loss(self, X, geometry, rng):
-        """Return the loss as a callable, and the regressor if one was fitted for it."""
-        if not isinstance(self.loss, str) or self.loss != "emdcnn":
-            return resolve_loss(self.loss, geometry, self.n_jobs), None
-        if self.emd_regressor is not None:
-            regressor = _checked_regressor(self.emd_regressor, geometry)
-            return LearnedEMD(regressor).call, None
-        if geometry == hgcal_wafer():
-            return LearnedEMD(EMDRegressor.from_pretrained("hgcal-wafer")).call, None
-        regressor = EMDRegressor(
-            geometry=geometry,
-            random_state=rng.randint(2**31 - 1),
-            verbose=self.verbose,
-            n_jobs=self.n_jobs,
+    def _trained(self, config, formats, images, cells, loss, rng):
+        label = f"EMDAutoencoder({name_of_loss(self.loss)})"
+        run = functools.partial(
+            train, inputs=images, targets=cells, loss=loss, **training_options(self)
         )
-        n_pairs = min(_MAX_PAIRS, _PAIRS_PER_WAFER * len(X))
-        pairs, distances, _ = make_pairs(
-            X, n_pairs, geometry=geometry, n_jobs=self.n_jobs, random_state=rng
+        network = FittedNetwork("autoencoder", config, seeds=seeds_from(rng))
+        if not any(formats.values()):
+            return network, run(network.model, rng=rng, label=label)
+        return train_with_formats(
+            network,
+            formats,
+            run,
+            images,
+            rng=rng,
+            epochs=self.epochs,
+            float_fraction=self.float_fraction,
+            patience=self.patience,
+            label=label,
         )
-        regressor.fit(pairs, distances)
-        return LearnedEMD(regressor).call, regressor
 
     def _validated(self, X):
         X, _, _ = validated_cells(
@@ -415,30 +477,3 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _images(self, X):
         return self.layout_.apply(scaled(X, "msb").astype(np.float32))
-
-
-def _checked_regressor(regressor, geometry):
-    """Check that a regressor that the user passed can serve as the loss."""
-    if isinstance(regressor, FrozenEstimator):
-        regressor = regressor.estimator
-    if not isinstance(regressor, EMDRegressor):
-        raise ValueError(
-            "emd_regressor must be a fitted EMDRegressor or None; got "
-            f"{type(regressor).__name__}."
-        )
-    check_is_fitted(
-        regressor,
-        msg="The emd_regressor is not fitted yet. Call its fit with pairs of wafers "
-        "first; see skemd.datasets.make_pairs.",
-    )
-    if regressor.geometry_ != geometry:
-        raise ValueError(
-            f"The emd_regressor was fitted for the {regressor.geometry_.name} geometry "
-            f"of {regressor.geometry_.n_cells} cells, but the wafers have the "
-            f"{geometry.name} geometry of {geometry.n_cells}. Fit one for it."
-        )
-    return regressor
-
-
-def _name_of(loss):
-    return loss if isinstance(loss, str) else getattr(loss, "name", "own loss")

@@ -5,8 +5,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skemd._blocks import seeds_from
 from skemd._labels import check_labels
-from skemd._networks import FittedNetwork, seeds_from
+from skemd._networks import FittedNetwork
 from skemd._scaling import normalized
 from skemd._targets import (
     LOSSES,

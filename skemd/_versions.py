@@ -20,6 +20,9 @@ PACKAGES = (
     "torch",
     "tensorflow",
     "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "hls4ml",
 )
 
 

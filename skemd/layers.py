@@ -7,20 +7,29 @@ many times faster than the backends' own convolutions. The layers hold the weigh
 Keras's Conv2D and Conv2DTranspose, so they can be exchanged for these.
 """
 
+import dataclasses
+
 import numpy as np
+from quantizers import get_fixed_quantizer
 
 from skemd._backend import keras
+from skemd._fixed_point import FixedPoint
 
 __all__ = [
     "CellsToImage",
     "GridConv2D",
     "GridConv2DTranspose",
     "ImageToCells",
+    "QuantizedDense",
     "StraightThroughQuantizer",
+    "WithinFormat",
+    "straight_through",
 ]
 
 # Beyond this many pixels the matrix outgrows the caches and the savings.
 MAX_PIXELS = 64
+# To the nearest number, a tie to the even one; saturating.
+_ROUND = get_fixed_quantizer("RND_CONV", "SAT")
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -43,6 +52,10 @@ class GridConv2D(keras.layers.Layer):
         How the bias starts.
     kernel_regularizer : keras.regularizers.Regularizer or None, default=None
         Penalty on the kernel.
+    weight_format : FixedPoint or None, default=None
+        What kernel and bias are rounded to before they are used. The weights
+        themselves keep their precision, for the optimiser, but not a range beyond
+        the format's.
 
     Notes
     -----
@@ -63,6 +76,7 @@ class GridConv2D(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
+        weight_format=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -75,18 +89,24 @@ class GridConv2D(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.weight_format = _as_format(weight_format)
 
     def build(self, input_shape):
         """Create Conv2D's weights and find which of them joins which pixels."""
         self._set_shapes(input_shape)
+        constraint = self.weight_format and WithinFormat(self.weight_format)
         self.kernel = self.add_weight(
             name="kernel",
             shape=self._kernel_shape(),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
+            constraint=constraint,
         )
         self.bias = self.add_weight(
-            name="bias", shape=(self.filters,), initializer=self.bias_initializer
+            name="bias",
+            shape=(self.filters,),
+            initializer=self.bias_initializer,
+            constraint=constraint,
         )
 
     def compute_output_shape(self, input_shape):
@@ -102,7 +122,9 @@ class GridConv2D(keras.layers.Layer):
             flat = keras.ops.reshape(inputs, (-1, self._n_inputs * self._channels))
             outputs = keras.ops.matmul(flat, self._matrix())
             outputs = keras.ops.reshape(outputs, (-1, *self._output_shape))
-        return self.activation(outputs + self.bias)
+        return self.activation(
+            outputs + straight_through(self.bias, self.weight_format)
+        )
 
     def get_config(self):
         """Return the parameters of the constructor."""
@@ -115,6 +137,7 @@ class GridConv2D(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "weight_format": _as_dict(self.weight_format),
         }
 
     def _set_shapes(self, input_shape):
@@ -137,8 +160,15 @@ class GridConv2D(keras.layers.Layer):
 
     def _convolve(self, inputs):
         return keras.ops.conv(
-            inputs, self.kernel, self.strides, "same", data_format="channels_last"
+            inputs,
+            self._used_kernel(),
+            self.strides,
+            "same",
+            data_format="channels_last",
         )
+
+    def _used_kernel(self):
+        return straight_through(self.kernel, self.weight_format)
 
     def _matrix(self):
         """Spread the kernel over a (pixels in x channels, pixels out x filters) matrix.
@@ -146,7 +176,7 @@ class GridConv2D(keras.layers.Layer):
         The spreading is itself a product, with the 0/1 matrix of the taps: a gather
         would need a scatter for its gradient, which is slow on CPUs.
         """
-        kernel = keras.ops.reshape(self.kernel, (self.kernel_size**2, -1))
+        kernel = keras.ops.reshape(self._used_kernel(), (self.kernel_size**2, -1))
         matrix = keras.ops.matmul(self._taps, kernel)
         shape = (self._n_inputs, self._n_outputs, *self._kernel_shape()[2:])
         matrix = keras.ops.reshape(matrix, shape)
@@ -180,7 +210,11 @@ class GridConv2DTranspose(GridConv2D):
 
     def _convolve(self, inputs):
         return keras.ops.conv_transpose(
-            inputs, self.kernel, self.strides, "same", data_format="channels_last"
+            inputs,
+            self._used_kernel(),
+            self.strides,
+            "same",
+            data_format="channels_last",
         )
 
 
@@ -242,33 +276,85 @@ class ImageToCells(CellsToImage):
 
 
 @keras.saving.register_keras_serializable("skemd")
-class StraightThroughQuantizer(keras.layers.Layer):
-    """Round to an unsigned fixed-point grid; gradients pass as if nothing was rounded.
+class QuantizedDense(keras.layers.Dense):
+    """Keras's dense layer, with kernel and bias rounded to a fixed-point format.
 
-    Values are rounded half to even to multiples of ``2**(integer_bits - bits)`` and
-    saturate at 0 and at the largest number of the format. Where a value saturates its
-    gradient is zero.
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    weight_format : FixedPoint
+        As in :class:`GridConv2D`.
+    **kwargs
+        What ``keras.layers.Dense`` takes, but for the constraints.
+    """
+
+    def __init__(self, units, weight_format, **kwargs):
+        self.weight_format = _as_format(weight_format)
+        constraint = WithinFormat(self.weight_format)
+        super().__init__(
+            units, kernel_constraint=constraint, bias_constraint=constraint, **kwargs
+        )
+
+    def call(self, inputs, training=None):
+        """Multiply with the rounded kernel and add the rounded bias."""
+        kernel = straight_through(self.kernel, self.weight_format)
+        bias = straight_through(self.bias, self.weight_format)
+        return self.activation(keras.ops.matmul(inputs, kernel) + bias)
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        config = super().get_config()
+        del config["kernel_constraint"], config["bias_constraint"]
+        return {**config, "weight_format": _as_dict(self.weight_format)}
+
+
+@keras.saving.register_keras_serializable("skemd")
+class WithinFormat(keras.constraints.Constraint):
+    """Keep weights in the range of a fixed-point format.
+
+    Outside of it, where gradients are zero, they would be stuck.
+
+    Parameters
+    ----------
+    weight_format : FixedPoint
+        The format.
+    """
+
+    def __init__(self, weight_format):
+        self.weight_format = _as_format(weight_format)
+
+    def __call__(self, w):
+        """Move each weight to the nearest number in the range."""
+        return keras.ops.clip(w, self.weight_format.lowest, self.weight_format.highest)
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        return {"weight_format": _as_dict(self.weight_format)}
+
+
+@keras.saving.register_keras_serializable("skemd")
+class StraightThroughQuantizer(keras.layers.Layer):
+    """Round to a fixed-point format; gradients pass as if nothing was rounded.
 
     Parameters
     ----------
     bits : int
-        All bits of the format.
+        All bits of the format, the sign among them.
     integer_bits : int, default=1
-        How many of them stand before the binary point; the chip's codes have one, for
-        a range of [0, 2).
+        How many of them stand before the binary point, without the sign; the chip's
+        codes have one, for a range of [0, 2).
+    signed : bool, default=False
+        Whether one bit is the sign.
     """
 
-    def __init__(self, bits, integer_bits=1, **kwargs):
+    def __init__(self, bits, integer_bits=1, signed=False, **kwargs):
         super().__init__(**kwargs)
-        self.bits = bits
-        self.integer_bits = integer_bits
+        self.format = FixedPoint(bits, integer_bits, signed)
 
     def call(self, inputs):
         """Round and saturate."""
-        step = 2.0 ** (self.integer_bits - self.bits)
-        clipped = keras.ops.clip(inputs, 0.0, 2.0**self.integer_bits - step)
-        rounding = keras.ops.round(clipped / step) * step - clipped
-        return clipped + keras.ops.stop_gradient(rounding)
+        return straight_through(inputs, self.format)
 
     def compute_output_shape(self, input_shape):
         """Return the input's shape."""
@@ -276,11 +362,51 @@ class StraightThroughQuantizer(keras.layers.Layer):
 
     def get_config(self):
         """Return the parameters of the constructor."""
-        return {
-            **super().get_config(),
-            "bits": self.bits,
-            "integer_bits": self.integer_bits,
-        }
+        return {**super().get_config(), **dataclasses.asdict(self.format)}
+
+
+def straight_through(values, number_format):
+    """Round to a fixed-point format; gradients pass as if nothing was rounded.
+
+    Values are rounded to the nearest number of the format, a tie to the even one, and
+    saturate at its ends; outside of these their gradient is zero. The rounding is that
+    of the package ``quantizers``, as hls4ml has it.
+
+    Parameters
+    ----------
+    values : tensor or keras.Variable
+        float32.
+    number_format : FixedPoint or None
+        Of at most 24 bits, more than which float32 does not hold; None leaves the
+        values as they are.
+
+    Returns
+    -------
+    values : tensor
+        Numbers of the format.
+    """
+    if number_format is None:
+        return values
+    sign = number_format.signed
+    integer_bits = number_format.integer_bits
+    fraction_bits = number_format.bits - sign - integer_bits
+    # Not all backends take plain numbers here.
+    parts = (
+        keras.ops.convert_to_tensor(float(part), dtype="float32")
+        for part in (sign, integer_bits, fraction_bits)
+    )
+    return _ROUND(keras.ops.convert_to_tensor(values), *parts)
+
+
+def _as_format(weight_format):
+    """Return a format that may come as a dict, from a layer's configuration."""
+    if isinstance(weight_format, dict):
+        return FixedPoint(**weight_format)
+    return weight_format
+
+
+def _as_dict(weight_format):
+    return weight_format and dataclasses.asdict(weight_format)
 
 
 def _taps(height, width, kernel_size, strides):

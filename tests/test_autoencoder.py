@@ -305,7 +305,7 @@ def test_on_a_line_the_learned_emd_is_fitted_inside(monkeypatch):
         return tiny_regressor(n_dense_units=4, **{**parameters, "random_state": 0})
 
     # The full-size regressor would take most of this file's time.
-    monkeypatch.setattr("skemd._autoencoder.EMDRegressor", tiny)
+    monkeypatch.setattr("skemd._learned_loss.EMDRegressor", tiny)
     autoencoder = tiny_autoencoder(loss="emdcnn", geometry="line", n_jobs=1).fit(X)
     assert made["geometry"] == autoencoder.geometry_
     assert made["n_jobs"] == 1

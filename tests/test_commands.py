@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,37 @@ def test_the_loss_table_has_a_row_for_each_loss(monkeypatch):
     n_epochs = len(telescope["curve"])
     assert reached <= n_epochs * telescope["seconds_per_epoch"]
     assert np.isnan(loss_table.time_to_reach(telescope, 0.0))
+
+
+def test_the_table_of_the_chips_cost_has_a_row_for_each_format(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import chip_cost
+
+    monkeypatch.setattr(chip_cost, "REAL_SAMPLE", Path("no-such-file"))
+    monkeypatch.setattr(chip_cost, "LOSSES", ("mse", "telescope"))
+    asked = []
+
+    class Autoencoder(chip_cost.EMDAutoencoder):
+        def fit(self, X, y=None):
+            asked.append((self.n_output_links, self.loss, self.random_state))
+            return super().fit(X)
+
+    monkeypatch.setattr(chip_cost, "EMDAutoencoder", Autoencoder)
+    with warnings.catch_warnings():
+        # So short a training leaves dead components.
+        warnings.filterwarnings("ignore", ".* dead", UserWarning)
+        table, results = chip_cost.report(n_steps=2, n_generated=100, seeds=(0,))
+    assert len(set(asked)) == 10
+    rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
+    assert rows.keys() >= {"3", "5", "7", "9", "float"}
+    for loss, means in results["generated"].items():
+        assert means.keys() == {"3", "5", "7", "9", "float"}, loss
+        assert np.isfinite([*means.values()]).all()
+        assert np.shape([*means.values()]) == (5, 1)
+    # The row's entries: a mean and a range for each loss, and against floats.
+    expected = np.mean(results["generated"]["telescope"]["3"])
+    assert float(rows["3"][3]) == pytest.approx(expected, abs=1e-3)
+    assert rows["float"][-2:] == ["1.00", "(1.00-1.00)"]
 
 
 def test_an_unknown_benchmark_is_answered_with_the_known_ones(tmp_path):

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from skemd._autoencoder_network import build_autoencoder
 from skemd._backend import keras
-from skemd._networks import (
-    FittedNetwork,
-    build_autoencoder,
-    build_emd_network,
-    seeds_from,
-)
+from skemd._blocks import seeds_from
+from skemd._emd_network import build_emd_network
+from skemd._fixed_point import FixedPoint
+from skemd._networks import FittedNetwork
 from skemd.geometry import grid, hgcal_wafer
 
 WAFER = hgcal_wafer()
@@ -52,7 +51,6 @@ def autoencoder_config(geometry=WAFER, name="8x8", **changes):
         "n_filters": 8,
         "kernel_size": 3,
         "strides": 2,
-        "latent_bits": None,
         **changes,
     }
 
@@ -152,7 +150,7 @@ def slow_features(a, b, model, layout, config):
 def slow_transform(potentials, charge, distance, epsilon):
     """Return the soft minimum of potential plus distance over the cells with charge."""
     exponents = -(potentials[:, None] + distance) / epsilon
-    return -epsilon * logsumexp(exponents, axis=0, b=charge[:, None])
+    return -epsilon * logsumexp(exponents, axis=0, b=charge[:, None] ** 0.25)
 
 
 def slow_potentials(features, orders, layer, config):
@@ -165,7 +163,7 @@ def slow_potentials(features, orders, layer, config):
     distance = np.linalg.norm(positions[:, None] - positions, axis=-1)
     unit = distance.max() / 4
     distance = distance / unit
-    epsilon = max(distance[distance > 0].min() / 4, distance.max() / 40)
+    epsilon = max(distance[distance > 0].min() / 5, distance.max() / 40)
     w = {weight.name: arrays_of(layer)[k] for k, weight in enumerate(layer.weights)}
     share = sigmoid(w["share"])
     p = np.array([f @ w["guess"] for f in features])
@@ -364,7 +362,11 @@ def test_the_bounded_head_scales_with_what_moves(emd_networks, unit_wafers):
 )
 def test_autoencoders_equal_slow_networks(geometry, name, latent_bits, unit_wafers):
     config = autoencoder_config(
-        geometry, name, n_components=5, n_filters=3, latent_bits=latent_bits
+        geometry,
+        name,
+        n_components=5,
+        n_filters=3,
+        latent_format=latent_bits and FixedPoint(latent_bits, 1, signed=False),
     )
     network = FittedNetwork("autoencoder", config, seeds=seeds())
     weights_by_hand(network, seed=3)

@@ -111,7 +111,7 @@ def test_the_learned_emd_passes_on_a_line(check, monkeypatch):
     def small_regressor(**parameters):
         return _regressor(**{**parameters, "random_state": 0})
 
-    monkeypatch.setattr("skemd._autoencoder.EMDRegressor", small_regressor)
+    monkeypatch.setattr("skemd._learned_loss.EMDRegressor", small_regressor)
     getattr(estimator_checks, check)("EMDAutoencoder", _autoencoder(loss="emdcnn"))
 
 

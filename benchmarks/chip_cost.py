@@ -1,0 +1,102 @@
+"""What the chip costs: the held-out EMD of encoders of few bits, and of floats.
+
+Every row gets the same wafers, networks, epochs and seeds. "float" rounds nothing; the
+others have the published formats of 2, 3, 4 and 5 output links: codes of 3, 5, 7 and 9
+bits, weights of 6 bits in [-1, 1), images of 8 bits, sums of 11.
+"""
+
+import functools
+import sys
+
+import numpy as np
+
+from benchmarks._compare import rst_table
+from benchmarks.learned_emd import REAL_SAMPLE
+from benchmarks.loss_table import TEST_FRACTION, spread
+from skemd import EMDAutoencoder
+from skemd.datasets import load_wafers, make_wafers
+from skemd.distance import paired_emd
+
+LOSSES = ("emdcnn", "telescope")
+# Bits of the codes, by links; None is floating point.
+LINKS = {2: "3", 3: "5", 4: "7", 5: "9", None: "float"}
+# Trainings that choose anything use seeds below 1000.
+SEEDS = (1000, 1001, 1002)
+N_GENERATED = 25_000
+# About 50 epochs of the generated wafers.
+N_STEPS = 4_000
+SETTINGS = {"batch_size": 250, "learning_rate": 0.01}
+
+
+def report(n_steps=N_STEPS, n_generated=N_GENERATED, seeds=SEEDS):
+    """Train each encoder with each loss and seed.
+
+    Parameters
+    ----------
+    n_steps : int, default=4000
+        Steps of each training, to whole epochs.
+    n_generated : int, default=25000
+        Generated wafers, a fifth of which is set aside.
+    seeds : sequence of int, default=(1000, 1001, 1002)
+        Each changes wafers, split, initial weights and order.
+
+    Returns
+    -------
+    table : str
+        For people.
+    results : dict
+        For JSON: for each source, loss and row a list with the mean EMD of each seed.
+    """
+    sources = {"generated": functools.partial(make_wafers, n_generated)}
+    if REAL_SAMPLE.exists():
+        sources["real"] = lambda random_state: load_wafers(REAL_SAMPLE)
+    results, lines = {}, []
+    for source, make in sources.items():
+        means = {loss: {bits: [] for bits in LINKS.values()} for loss in LOSSES}
+        for seed in seeds:
+            X = make(random_state=seed)
+            X = np.random.default_rng(seed).permutation(X[X.any(axis=1)])
+            test, train_wafers = np.split(X, [round(TEST_FRACTION * len(X))])
+            epochs = epochs_of(len(train_wafers), n_steps)
+            for links, bits in LINKS.items():
+                for loss in LOSSES:
+                    mean = mean_emd_of(loss, links, train_wafers, test, epochs, seed)
+                    means[loss][bits].append(mean)
+                    print(source, seed, bits, loss, f"{mean:.3f}", file=sys.stderr)
+        results[source] = means
+        lines += [
+            f"{source}: {len(train_wafers)} wafers to train on, {len(test)} set aside, "
+            f"{epochs} epochs, {len(seeds)} seeds",
+            table_of(means),
+            "",
+        ]
+    return "\n".join(lines), results
+
+
+def epochs_of(n_wafers, n_steps):
+    """Return the epochs of so many steps, at least two."""
+    steps_per_epoch = -(-round(0.9 * n_wafers) // SETTINGS["batch_size"])
+    return max(2, round(n_steps / steps_per_epoch))
+
+
+def mean_emd_of(loss, links, train_wafers, test, epochs, seed):
+    """Train once and return the mean EMD of wafers set aside."""
+    autoencoder = EMDAutoencoder(
+        loss=loss,
+        n_output_links=links,
+        epochs=epochs,
+        patience=epochs,
+        random_state=seed,
+        **SETTINGS,
+    ).fit(train_wafers)
+    return float(paired_emd(test, autoencoder.predict(test)).mean())
+
+
+def table_of(means):
+    """Return a table: entries are means over the seeds with their range."""
+    rows = [("bits", *LOSSES, f"{LOSSES[0]} / its float")]
+    for bits in LINKS.values():
+        ours = np.array(means[LOSSES[0]][bits])
+        entries = [spread(means[loss][bits], 3) for loss in LOSSES]
+        rows.append((bits, *entries, spread(ours / means[LOSSES[0]]["float"], 2)))
+    return rst_table(rows)

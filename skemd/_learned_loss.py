@@ -1,0 +1,88 @@
+"""The loss of an autoencoder, and the learned EMD that it may need."""
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skemd._regressor import EMDRegressor
+from skemd.datasets import make_pairs
+from skemd.geometry import hgcal_wafer
+from skemd.losses import LearnedEMD, resolve_loss
+
+__all__ = ["autoencoder_loss", "name_of_loss"]
+
+# Pairs on which a learned EMD is fitted where none ships, but not many more than few
+# wafers can tell.
+_MAX_PAIRS = 100_000
+_PAIRS_PER_WAFER = 20
+_NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3}
+
+
+def autoencoder_loss(autoencoder, X, geometry, rng):
+    """Return the loss as a callable, and the regressor if one was fitted for it.
+
+    Parameters
+    ----------
+    autoencoder : EMDAutoencoder
+        Whose parameters `loss` and `emd_regressor` say what is wanted.
+    X : ndarray of shape (n_samples, n_cells)
+        Wafers to draw pairs from, should a regressor have to be fitted.
+    geometry : Geometry
+        Of the wafers.
+    rng : numpy.random.RandomState
+        Determines that fit.
+
+    Returns
+    -------
+    loss : callable
+        ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
+    regressor : EMDRegressor or None
+        The one that was fitted here.
+    """
+    if not isinstance(autoencoder.loss, str) or autoencoder.loss != "emdcnn":
+        return resolve_loss(autoencoder.loss, geometry, autoencoder.n_jobs), None
+    if autoencoder.emd_regressor is not None:
+        regressor = _checked_regressor(autoencoder.emd_regressor, geometry)
+        return LearnedEMD(regressor).call, None
+    if geometry == hgcal_wafer():
+        return LearnedEMD(EMDRegressor.from_pretrained("hgcal-wafer")).call, None
+    regressor = EMDRegressor(
+        **_NETWORK,
+        geometry=geometry,
+        random_state=rng.randint(2**31 - 1),
+        verbose=autoencoder.verbose,
+        n_jobs=autoencoder.n_jobs,
+    )
+    n_pairs = min(_MAX_PAIRS, _PAIRS_PER_WAFER * len(X))
+    pairs, distances, _ = make_pairs(
+        X, n_pairs, geometry=geometry, n_jobs=autoencoder.n_jobs, random_state=rng
+    )
+    regressor.fit(pairs, distances)
+    return LearnedEMD(regressor).call, regressor
+
+
+def _checked_regressor(regressor, geometry):
+    """Check that a regressor that the user passed can serve as the loss."""
+    if isinstance(regressor, FrozenEstimator):
+        regressor = regressor.estimator
+    if not isinstance(regressor, EMDRegressor):
+        raise ValueError(
+            "emd_regressor must be a fitted EMDRegressor or None; got "
+            f"{type(regressor).__name__}."
+        )
+    check_is_fitted(
+        regressor,
+        msg="The emd_regressor is not fitted yet. Call its fit with pairs of wafers "
+        "first; see skemd.datasets.make_pairs.",
+    )
+    if regressor.geometry_ != geometry:
+        raise ValueError(
+            f"The emd_regressor was fitted for the {regressor.geometry_.name} geometry "
+            f"of {regressor.geometry_.n_cells} cells, but the wafers have the "
+            f"{geometry.name} geometry of {geometry.n_cells}. Fit one for it."
+        )
+    return regressor
+
+
+def name_of_loss(loss):
+    """Return what the progress bar calls a loss."""
+    return loss if isinstance(loss, str) else getattr(loss, "name", "own loss")

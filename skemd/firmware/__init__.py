@@ -1,0 +1,42 @@
+"""From a fitted encoder to the chip: integers, registers, payload, ONNX and hls4ml."""
+
+from skemd._fixed_point import LINK_FORMATS, FixedPoint
+from skemd._float_codes import FloatCode
+from skemd._whole_numbers import bits_to_hex, hex_to_bits
+from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._export import export
+from skemd.firmware._hls4ml import export_hls4ml
+from skemd.firmware._normalization import normalize_on_chip
+from skemd.firmware._onnx import export_onnx
+from skemd.firmware._payload import (
+    MODULE_SUM,
+    Payload,
+    apply_keep_mask,
+    keep_mask,
+    read_payload,
+    write_payload,
+)
+from skemd.firmware._registers import read_registers, write_registers
+from skemd.firmware._vectors import write_verification_vectors
+
+__all__ = [
+    "LINK_FORMATS",
+    "MODULE_SUM",
+    "FixedPoint",
+    "FloatCode",
+    "IntegerEncoder",
+    "Payload",
+    "apply_keep_mask",
+    "bits_to_hex",
+    "export",
+    "export_hls4ml",
+    "export_onnx",
+    "hex_to_bits",
+    "keep_mask",
+    "normalize_on_chip",
+    "read_payload",
+    "read_registers",
+    "write_payload",
+    "write_registers",
+    "write_verification_vectors",
+]

@@ -1,0 +1,367 @@
+"""IntegerEncoder: the encoder as the chip computes it, in integers."""
+
+import numpy as np
+
+from skemd._fixed_point import ROUNDINGS
+from skemd._scaling import scaled
+from skemd._validation import as_wafers, check_choice
+from skemd.firmware._arithmetic import (
+    ExactLayer,
+    check_room,
+    fraction_of,
+    output_grid,
+    patches,
+    to_format,
+)
+from skemd.firmware._tensors import checked_format, checked_strides, checked_tensors
+from skemd.geometry import Layout, hgcal_wafer, line
+
+__all__ = ["IntegerEncoder"]
+
+# Wafers at a time: a few megabytes of patches.
+_CHUNK = 4096
+
+# The parameters of EMDAutoencoder that choose the formats.
+_PARAMETERS = {
+    "input_format": "input_bits",
+    "weight_format": "weight_bits",
+    "accumulator_format": "accumulator_bits",
+    "latent_format": "latent_bits",
+}
+
+
+class IntegerEncoder:
+    """An encoder of one convolution and one dense layer, computed in integers.
+
+    Inputs are rounded to `input_format`. The convolution and its bias are exact sums,
+    rounded once to `accumulator_format`; ReLU; the same for the dense layer; the result
+    is rounded to `latent_format`. Whatever lies outside a format saturates.
+
+    Parameters
+    ----------
+    conv_kernel : array-like of shape (height, width, channels, n_filters)
+        Kernel of the convolution, in Keras's order.
+    conv_bias : array-like of shape (n_filters,)
+        Its bias.
+    dense_kernel : array-like of shape (n_inputs, n_components)
+        Kernel of the dense layer; its inputs are the convolution's outputs in the order
+        rows, columns, filters.
+    dense_bias : array-like of shape (n_components,)
+        Its bias.
+    input_format : FixedPoint
+        Format of the pixels.
+    weight_format : FixedPoint
+        Format of all weights, which must be numbers of it.
+    accumulator_format : FixedPoint
+        Format of both layers' sums, signed.
+    latent_format : FixedPoint
+        Format of the codes, unsigned.
+    strides : int or (int, int), default=2
+        Step of the convolution, down and across. Padding is 'same' as TensorFlow has
+        it: with a step of two on an even side only at the bottom and right.
+    rounding : {"half_even", "floor"}, default="half_even"
+        How every number is rounded that is rounded here.
+    layout : skemd.geometry.Layout or None, default=None
+        How cells lie in the images; None for the wafer's layout that fits the kernels.
+
+    Attributes
+    ----------
+    layers : (ExactLayer, ExactLayer)
+        Convolution and dense layer with integers as weights.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a weight does not fit its format.
+
+    See Also
+    --------
+    skemd.EMDAutoencoder : Trains such encoders.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemd.firmware import FixedPoint, IntegerEncoder
+    >>> encoder = IntegerEncoder(
+    ...     np.full((3, 3, 1, 8), 0.25),
+    ...     np.zeros(8),
+    ...     np.full((128, 16), 0.0625),
+    ...     np.zeros(16),
+    ...     input_format=FixedPoint(8, 1, signed=False),
+    ...     weight_format=FixedPoint(6, 0),
+    ...     accumulator_format=FixedPoint(11, 3),
+    ...     latent_format=FixedPoint(9, 1, signed=False),
+    ... )
+    >>> encoder.transform(np.eye(48)).shape
+    (48, 16)
+    """
+
+    def __init__(
+        self,
+        conv_kernel,
+        conv_bias,
+        dense_kernel,
+        dense_bias,
+        *,
+        input_format,
+        weight_format,
+        accumulator_format,
+        latent_format,
+        strides=2,
+        rounding="half_even",
+        layout=None,
+    ):
+        self.input_format = checked_format(input_format, "input_format")
+        self.weight_format = checked_format(weight_format, "weight_format")
+        self.accumulator_format = checked_format(
+            accumulator_format, "accumulator_format", signed=True
+        )
+        self.latent_format = checked_format(
+            latent_format, "latent_format", signed=False
+        )
+        check_choice(rounding, "rounding", ROUNDINGS)
+        self.rounding = rounding
+        self.strides = checked_strides(strides)
+        tensors = checked_tensors(
+            conv_kernel, conv_bias, dense_kernel, dense_bias, self.weight_format
+        )
+        self.conv_kernel, self.conv_bias, self.dense_kernel, self.dense_bias = tensors
+        self.layout = self._checked_layout(layout)
+        self.layers = self._exact_layers()
+
+    @classmethod
+    def from_estimator(cls, fitted):
+        """Take the encoder of an autoencoder that was fitted for the chip.
+
+        Parameters
+        ----------
+        fitted : EMDAutoencoder
+            Fitted for the chip, with ``n_output_links`` or all of ``latent_bits``,
+            ``weight_bits``, ``input_bits`` and ``accumulator_bits``.
+
+        Returns
+        -------
+        encoder : IntegerEncoder
+            Gives the codes of ``fitted.transform``, number for number.
+
+        Raises
+        ------
+        ValueError
+            If a part of the encoder is in floating point.
+        """
+        formats = {name: getattr(fitted, f"{name}_", None) for name in _PARAMETERS}
+        missing = [name for name, found in formats.items() if found is None]
+        if missing:
+            raise ValueError(
+                f"This {type(fitted).__name__} was not fitted for the chip: it has no "
+                f"{', '.join(f'{name}_' for name in missing)}. Set "
+                f"{', '.join(_PARAMETERS[name] for name in missing)} before fit, or "
+                "n_output_links, which sets them all."
+            )
+        # Keras takes seconds to import, and nothing else here needs it.
+        from skemd._training import weights_of
+
+        conv = fitted.encoder_.get_layer("conv")
+        weights = weights_of(conv) + weights_of(fitted.encoder_.get_layer("code"))
+        # Training keeps weights in floating point and rounds them as it uses them.
+        quantize = formats["weight_format"].quantize
+        return cls(
+            *map(quantize, weights),
+            **formats,
+            strides=tuple(conv.strides),
+            layout=fitted.layout_,
+        )
+
+    def transform(self, X):
+        """Encode wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images
+            Charges of the cells in any unit, which are divided by the power of two at
+            or below their sum, as the chip does it and `EMDAutoencoder` too, in single
+            precision; a wafer without charge gives zeros. Or images of shape
+            (n_samples, height, width, channels), which are taken as they are: divide
+            them first, with ``WaferRemapper(normalize="msb")`` or `normalize_on_chip`.
+
+        Returns
+        -------
+        codes : ndarray of float64 of shape (n_samples, n_components)
+            Numbers of `latent_format`.
+
+        Raises
+        ------
+        ValueError
+            If the shape is neither, or a number is not finite.
+        """
+        return self.transform_integers(X) * self.latent_format.step
+
+    def transform_integers(self, X):
+        """Encode wafers to integers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images
+            As in `transform`.
+
+        Returns
+        -------
+        codes : ndarray of int64 of shape (n_samples, n_components)
+            In steps of `latent_format`.
+
+        Raises
+        ------
+        ValueError
+            If the shape is neither, or a number is not finite.
+        """
+        X = X if isinstance(X, np.ndarray) else np.asarray(X)
+        if X.ndim == 4:
+            return _in_chunks(self._encoded, self._checked_images(X))
+        return _in_chunks(self._encoded_cells, self._checked_cells(X))
+
+    def images(self, X):
+        """Lay wafers out as the images that the encoder sees.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells)
+            Charges of the cells in any unit.
+
+        Returns
+        -------
+        images : ndarray of float32 of shape (n_samples, height, width, channels)
+            Charges divided by the power of two at or below their sum.
+
+        Raises
+        ------
+        ValueError
+            If these are no wafers of this encoder's layout.
+        """
+        return self._images(self._checked_cells(X))
+
+    @property
+    def image_shape(self):
+        """Height, width and channels of the images."""
+        return self._known_layout().shape
+
+    def _encoded(self, images):
+        pixels = self.input_format.to_integers(images, self.rounding)
+        seen = patches(pixels, self.conv_kernel.shape[:2], self.strides)
+        conv, dense = self.layers
+        features = conv(seen, self.rounding)
+        sums = dense(features.reshape(len(images), -1), self.rounding)
+        fraction = fraction_of(self.accumulator_format)
+        return to_format(sums, fraction, self.latent_format, self.rounding)
+
+    def _encoded_cells(self, cells):
+        # EMDAutoencoder's transform has zeros for wafers without charge, too.
+        return self._encoded(self._images(cells)) * cells.any(axis=1, keepdims=True)
+
+    def _images(self, cells):
+        # To the last bit what EMDAutoencoder does in front of its network.
+        return self.layout.apply(scaled(cells, "msb").astype(np.float32))
+
+    def _checked_cells(self, X):
+        layout = self._known_layout()
+        wafer = hgcal_wafer()
+        geometry = wafer if layout in wafer.layouts.values() else line(layout.n_cells)
+        X, _ = as_wafers(X, "X", geometry, allow_empty=True, dtype=None)
+        return X if X.dtype == np.float32 else X.astype(np.float64)
+
+    def _checked_images(self, X):
+        if X.dtype.kind not in "biuf":
+            raise ValueError(f"X must hold numbers; got images of dtype {X.dtype}.")
+        height, width, channels = X.shape[1:]
+        n_inputs = self._n_dense_inputs((height, width))
+        known = self.layout is None or X.shape[1:] == self.layout.shape
+        fits = channels == self.conv_kernel.shape[2] and n_inputs == len(
+            self.dense_kernel
+        )
+        if not (known and fits):
+            expected = (
+                f"images of shape {self.layout.shape}"
+                if self.layout is not None
+                else f"images of {self.conv_kernel.shape[2]} channels that leave "
+                f"{len(self.dense_kernel)} inputs to the dense layer"
+            )
+            raise ValueError(
+                f"X holds images of shape {X.shape[1:]}, but this encoder takes "
+                f"{expected}. Lay wafers out with skemd.WaferRemapper."
+            )
+        if len(X) == 0:
+            raise ValueError("X holds no image: found array with 0 sample(s).")
+        if not np.isfinite(X).all():
+            row = np.argwhere(~np.isfinite(X))[0, 0]
+            raise ValueError(
+                f"Input X contains NaN or infinity in image {row}. Drop these wafers "
+                "or mend them first."
+            )
+        return X
+
+    def _known_layout(self):
+        if self.layout is None:
+            raise ValueError(
+                f"No layout of the wafer fits a kernel of shape "
+                f"{self.conv_kernel.shape} with strides {self.strides} and "
+                f"{len(self.dense_kernel)} inputs of the dense layer. Pass layout=, a "
+                "skemd.geometry.Layout that says how cells lie in the images."
+            )
+        return self.layout
+
+    def _checked_layout(self, layout):
+        if layout is None:
+            fitting = filter(self._fits, hgcal_wafer().layouts.values())
+            return next(fitting, None)
+        if not isinstance(layout, Layout):
+            raise ValueError(
+                "layout must be a skemd.geometry.Layout or None; got "
+                f"{type(layout).__name__}."
+            )
+        if not self._fits(layout):
+            raise ValueError(
+                f"A layout of shape {layout.shape} does not fit conv_kernel of shape "
+                f"{self.conv_kernel.shape} with strides {self.strides} and "
+                f"dense_kernel of shape {self.dense_kernel.shape}."
+            )
+        return layout
+
+    def _fits(self, layout):
+        *sides, channels = layout.shape
+        n_inputs = self._n_dense_inputs(sides)
+        return (channels, n_inputs) == (
+            self.conv_kernel.shape[2],
+            len(self.dense_kernel),
+        )
+
+    def _n_dense_inputs(self, sides):
+        rows, columns = output_grid(sides, self.strides)
+        return rows * columns * self.conv_kernel.shape[3]
+
+    def _exact_layers(self):
+        weights = {
+            name: self.weight_format.to_integers(getattr(self, name))
+            for name in ("conv_kernel", "conv_bias", "dense_kernel", "dense_bias")
+        }
+        kernel = weights["conv_kernel"].reshape(-1, self.conv_kernel.shape[3])
+        sums = self.accumulator_format
+        conv = ExactLayer(
+            kernel, weights["conv_bias"], self.weight_format, self.input_format, sums
+        )
+        dense = ExactLayer(
+            weights["dense_kernel"],
+            weights["dense_bias"],
+            self.weight_format,
+            sums,
+            sums,
+        )
+        check_room(sums.highest_integer, fraction_of(sums), self.latent_format)
+        return conv, dense
+
+
+def _in_chunks(encode, X):
+    first = encode(X[:_CHUNK])
+    codes = np.empty((len(X), first.shape[1]), dtype=np.int64)
+    codes[:_CHUNK] = first
+    for start in range(_CHUNK, len(X), _CHUNK):
+        codes[start : start + _CHUNK] = encode(X[start : start + _CHUNK])
+    return codes

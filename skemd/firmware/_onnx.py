@@ -1,0 +1,235 @@
+"""Encoder and decoder as ONNX graphs, written from their weights.
+
+Rounding is part of the encoder's graph: numbers are brought to steps of their format,
+rounded, clipped and brought back. All of that, and all sums, are exact in single
+precision, so ONNX Runtime gives the integer encoder's codes bit by bit.
+"""
+
+import numpy as np
+
+from skemd import __version__
+from skemd.firmware._arithmetic import output_grid, same_padding
+from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._extra import import_extra
+
+__all__ = ["export_onnx"]
+
+# Old enough for the runtimes in use, and new enough for what is written here.
+_OPSET = 17
+_IR_VERSION = 8
+# Whole numbers up to here are exact in single precision.
+_EXACT_IN_FLOAT32 = 2**24
+
+
+def export_onnx(model, path, *, part="encoder"):
+    """Write an encoder or a decoder as an ONNX file.
+
+    Parameters
+    ----------
+    model : IntegerEncoder or EMDAutoencoder
+        What to write; an autoencoder is fitted, and for its encoder as
+        `IntegerEncoder.from_estimator` takes it.
+    path : str or path
+        The file.
+    part : {"encoder", "decoder"}, default="encoder"
+        The encoder takes "image", shape (n, height, width, channels), and gives "code",
+        shape (n, n_components), with all its roundings; the decoder takes "code" and
+        gives "image", in floating point. Only an autoencoder has a decoder. All numbers
+        are float32.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    ValueError
+        If there is no such part, or a sum may not be exact in single precision.
+    """
+    onnx = import_extra("onnx")
+    if part == "encoder":
+        fitted = not isinstance(model, IntegerEncoder)
+        encoder = IntegerEncoder.from_estimator(model) if fitted else model
+        graph = _encoder_graph(onnx, encoder)
+    elif part == "decoder" and not isinstance(model, IntegerEncoder):
+        graph = _decoder_graph(onnx, model.decoder_, model.layout_.shape)
+    else:
+        raise ValueError(
+            "part must be 'encoder', or 'decoder' of a fitted EMDAutoencoder; got "
+            f"{part!r} of {type(model).__name__}."
+        )
+    written = graph.model()
+    onnx.checker.check_model(written, full_check=True)
+    onnx.save(written, path)
+
+
+class _Graph:
+    """A chain of ONNX operators, each on what the one before it gives.
+
+    Parameters
+    ----------
+    onnx : module
+        The package.
+    name : str
+        Name of the graph.
+    input, output : (str, tuple of int)
+        Name and shape of what comes in and goes out, without the number of samples.
+    """
+
+    def __init__(self, onnx, name, input, output):
+        self._onnx = onnx
+        self._name = name
+        self._input, self._output = input, output
+        self._last = input[0]
+        self._nodes, self._constants = [], []
+
+    def add(self, operator, *constants, name, **attributes):
+        """Append an operator, whose further inputs are constant arrays."""
+        inputs = [self._last]
+        for number, values in enumerate(constants):
+            inputs.append(f"{name}_{operator}_{number}")
+            array = self._onnx.numpy_helper.from_array(values, inputs[-1])
+            self._constants.append(array)
+        self._last = f"{name}_{operator}"
+        node = self._onnx.helper.make_node(
+            operator, inputs, [self._last], name=self._last, **attributes
+        )
+        self._nodes.append(node)
+
+    def quantize(self, number_format, rounding, name):
+        """Round and saturate to a format."""
+        self.add("Mul", _float32(1 / number_format.step), name=f"{name}_steps")
+        self.add("Round" if rounding == "half_even" else "Floor", name=name)
+        ends = number_format.lowest_integer, number_format.highest_integer
+        self.add("Clip", *map(_float32, ends), name=name)
+        self.add("Mul", _float32(number_format.step), name=name)
+
+    def model(self):
+        """Return the graph as a model."""
+        helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        self._nodes[-1].output[0] = self._output[0]
+        ends = [
+            helper.make_tensor_value_info(name, kind, ["n", *shape])
+            for name, shape in (self._input, self._output)
+        ]
+        graph = helper.make_graph(
+            self._nodes, self._name, ends[:1], ends[1:], self._constants
+        )
+        return helper.make_model(
+            graph,
+            producer_name="skemd",
+            producer_version=__version__,
+            opset_imports=[helper.make_opsetid("", _OPSET)],
+            ir_version=_IR_VERSION,
+        )
+
+
+def _encoder_graph(onnx, encoder):
+    _check_is_exact(encoder)
+    shape = encoder.image_shape
+    n_inputs, n_components = encoder.dense_kernel.shape
+    rounding, accumulator = encoder.rounding, encoder.accumulator_format
+    rows, columns = encoder.conv_kernel.shape[:2]
+    grid = output_grid(shape[:2], encoder.strides)
+    pads = [
+        same_padding(*axis)
+        for axis in zip(shape[:2], grid, (rows, columns), encoder.strides, strict=True)
+    ]
+    graph = _Graph(onnx, "encoder", ("image", shape), ("code", (n_components,)))
+    graph.quantize(encoder.input_format, rounding, "input")
+    graph.add("Transpose", name="to_channels_first", perm=[0, 3, 1, 2])
+    graph.add(
+        "Conv",
+        _float32(encoder.conv_kernel.transpose(3, 2, 0, 1)),
+        _float32(encoder.conv_bias),
+        name="conv",
+        strides=encoder.strides,
+        pads=_onnx_pads(pads),
+    )
+    graph.quantize(accumulator, rounding, "conv")
+    graph.add("Relu", name="conv")
+    graph.add("Transpose", name="to_channels_last", perm=[0, 2, 3, 1])
+    graph.add("Reshape", np.array([-1, n_inputs]), name="flatten")
+    graph.add(
+        "Gemm",
+        _float32(encoder.dense_kernel),
+        _float32(encoder.dense_bias),
+        name="code",
+    )
+    graph.quantize(accumulator, rounding, "code")
+    graph.add("Relu", name="code")
+    graph.quantize(encoder.latent_format, rounding, "latent")
+    return graph
+
+
+def _decoder_graph(onnx, decoder, image_shape):
+    # Keras takes seconds to import, and encoders do not need it.
+    from skemd._training import weights_of
+
+    dense, deconv, pixels = map(decoder.get_layer, ("dense", "deconv", "pixels"))
+    kernel, bias = weights_of(dense)
+    small_shape = decoder.get_layer("reshape").target_shape
+    graph = _Graph(onnx, "decoder", ("code", kernel.shape[:1]), ("image", image_shape))
+    graph.add("Gemm", _float32(kernel), _float32(bias), name="dense")
+    graph.add("Relu", name="dense")
+    graph.add("Reshape", np.array([-1, *small_shape]), name="reshape")
+    graph.add("Transpose", name="to_channels_first", perm=[0, 3, 1, 2])
+    _add_transposed(graph, deconv.strides, *weights_of(deconv), "deconv")
+    graph.add("Relu", name="deconv")
+    sides = np.array(image_shape[:2])
+    if (np.array(small_shape[:2]) * deconv.strides != sides).any():
+        # An odd side comes back one pixel too long.
+        graph.add("Slice", np.zeros(2, int), sides, np.array([2, 3]), name="crop")
+    _add_transposed(graph, pixels.strides, *weights_of(pixels), "pixels")
+    graph.add("Sigmoid", name="pixels")
+    graph.add("Transpose", name="to_channels_last", perm=[0, 2, 3, 1])
+    return graph
+
+
+def _add_transposed(graph, strides, kernel, bias, name):
+    """Append a 'same' transposed convolution.
+
+    It runs the convolution of its output backwards, with that one's padding.
+    """
+    # For sides that split evenly the padding does not depend on the side.
+    pads = [
+        same_padding(step, 1, kernel_side, step)
+        for kernel_side, step in zip(kernel.shape[:2], strides, strict=True)
+    ]
+    # A kernel that is shorter than its step leaves the last pixels to the bias.
+    left_over = [
+        max(step - kernel_side, 0)
+        for kernel_side, step in zip(kernel.shape[:2], strides, strict=True)
+    ]
+    graph.add(
+        "ConvTranspose",
+        _float32(kernel.transpose(3, 2, 0, 1)),
+        _float32(bias),
+        name=name,
+        strides=strides,
+        pads=_onnx_pads(pads),
+        output_padding=left_over,
+    )
+
+
+def _onnx_pads(pads):
+    front, back = zip(*pads, strict=True)
+    return [*front, *back]
+
+
+def _float32(values):
+    return np.asarray(values, dtype=np.float32)
+
+
+def _check_is_exact(encoder):
+    largest = {
+        "the convolution's sums": encoder.layers[0].largest_sum,
+        "the dense layer's sums": encoder.layers[1].largest_sum,
+        "input_format": encoder.input_format.highest_integer,
+        "accumulator_format": encoder.accumulator_format.highest_integer,
+        "latent_format": encoder.latent_format.highest_integer,
+    }
+    for name, number in largest.items():
+        if number >= _EXACT_IN_FLOAT32:
+            raise ValueError(
+                f"ONNX computes in single precision, which holds 24 bits, but {name} "
+                f"may take {number.bit_length()}. Choose shorter formats."
+            )
