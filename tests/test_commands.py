@@ -86,7 +86,7 @@ def test_the_search_prints_its_best_and_draws_all(tmp_path):
     assert (tmp_path / "search_regressor.png").stat().st_size > 10_000
 
 
-def test_the_learned_emd_is_drawn_for_both_heads(tmp_path):
+def test_the_learned_emd_is_drawn_for_all_heads(tmp_path):
     outcome = run(
         ROOT / "examples" / "learned_emd.py",
         *("--wafers", 200, "--pairs", 300, "--output", tmp_path),
@@ -96,9 +96,24 @@ def test_the_learned_emd_is_drawn_for_both_heads(tmp_path):
     title, *rows, _ = outcome.stdout.splitlines()
     assert "of 50 wafers and reconstructions" in title
     spreads = {row.split()[0]: float(row.split()[-1]) for row in rows}
-    assert spreads.keys() == {"linear", "bounded"}
-    assert 0 < spreads["bounded"] < spreads["linear"]
+    assert spreads.keys() == {"linear", "bounded", "potential"}
+    assert 0 < spreads["potential"] < spreads["bounded"] < spreads["linear"]
     assert (tmp_path / "learned_emd.png").stat().st_size > 10_000
+
+
+def test_other_geometries_have_a_row_for_each_head(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import other_geometries
+
+    table, results = other_geometries.report(
+        n_histograms=300, n_pairs=1_000, epochs=2, n_test_pairs=50
+    )
+    assert len(results) == 4
+    assert {name.rsplit(", ", 1)[1] for name in results} == {"bounded", "potential"}
+    for found in results.values():
+        assert 0 < found["std"] < 1
+        assert f"{found['std']:.4f}" in table
+        assert found["seconds"] > 0
 
 
 def test_benchmarks_print_a_table_and_write_json(tmp_path):
