@@ -5,8 +5,8 @@ reconstructions? This script trains an autoencoder with the telescope loss and t
 regressors on the same labelled pairs: the paper's network (``head="linear"``), the same
 with what is known about the EMD built in (``head="bounded"``), and the network that
 ships, which learns potentials (``head="potential"``). It draws what figure 5 of
-arXiv:2306.04712 shows, the distribution of the relative difference and predicted against
-exact EMD, on wafers that none of them saw. About three minutes on two cores.
+arXiv:2306.04712 shows, the distribution of the relative difference and predicted
+against exact EMD, on wafers that none of them saw. About three minutes on two cores.
 """
 
 import argparse
@@ -85,8 +85,9 @@ def reconstructed_pairs(X, autoencoder):
 
 def draw(exact, predicted):
     """Draw distributions of the relative difference, and predicted against exact."""
+    n_axes = 1 + len(predicted)
     figure, (left, *right) = plt.subplots(
-        1, 1 + len(predicted), figsize=(4 + 4 * len(predicted), 4.2), layout="constrained"
+        1, n_axes, figsize=(4 * n_axes, 4.2), layout="constrained"
     )
     bins = np.linspace(-LARGEST_DIFFERENCE_DRAWN, LARGEST_DIFFERENCE_DRAWN, 61)
     most = np.percentile(exact, 99.5)

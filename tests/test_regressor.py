@@ -488,16 +488,24 @@ def test_the_potential_head_learns_potentials_that_it_did_not_see(given_y):
     gradients = gradients_by_second_wafer(regressor, unseen)
     _, potentials = paired_potentials(*np.split(unseen, 2, axis=1))
     potentials -= potentials.mean(axis=1, keepdims=True)
-    assert mean_cosine(gradients, potentials) > 0.8
+    # Untrained it is 0.4.
+    assert mean_cosine(gradients, potentials) > 0.7
     assert np.abs(regressor.predict(unseen) / y - 1).mean() < 0.15
 
 
 def test_the_potential_head_learns_the_distances_that_are_given():
-    pairs, y = small_pairs(300, seed=3)
-    parameters = {"head": "potential", "epochs": 10, "n_refinements": 2}
+    pairs, y = small_pairs(100, seed=3)
+    regressor = tiny_regressor(
+        head="potential",
+        n_refinements=1,
+        n_conv_layers=0,
+        epochs=40,
+        learning_rate=0.01,
+        early_stopping=False,
+    )
     with pytest.warns(UserWarning, match="off the exact EMD"):
-        regressor = tiny_regressor(**parameters).fit(pairs, 1.5 * y)
-    assert np.median(regressor.predict(pairs) / y) == pytest.approx(1.5, rel=0.15)
+        regressor.fit(pairs, 1.5 * y)
+    assert np.median(regressor.predict(pairs) / y) == pytest.approx(1.5, rel=0.1)
 
 
 @pytest.mark.parametrize("n_cells", [1, 2, 5])
