@@ -138,6 +138,10 @@ class ThresholdSum(Baseline):
 
     Notes
     -----
+    Wafers below threshold come back without charge, unless ``rest="even"``. `score`
+    counts them as even; :func:`skemd.metrics.mean_emd` and the other metrics do so with
+    ``empty_pred="even"``, and by default refuse them.
+
     Header 5 bits, type 3 and sum 8 (5E3M); for 1 to 7 cells their count in 3 bits and
     an address of 6 bits each, beyond 7 a map of 48 bits; charges of 7 bits (4E3M).
 
