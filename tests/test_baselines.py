@@ -1,6 +1,8 @@
 """What the chip's algorithms share: the contract of a transformer, and of receivers."""
 
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,3 +220,36 @@ def test_codes_that_are_none_are_refused(make, spoil, message):
     codes = spoil(chip.transform(busy_wafers(5)))
     with pytest.raises(ValueError, match=message):
         chip.inverse_transform(codes)
+
+
+DOCS = Path(__file__).parents[1] / "docs" / "baselines.rst"
+
+
+def test_the_table_of_bits_in_the_docs_is_that_of_the_code():
+    X = busy_wafers(3)
+    algorithms = [
+        SuperTriggerCell(n) for n in ("STC4_9", "STC16_9", "STC4_7", "CTC4_7")
+    ]
+    expected = []
+    for links in range(1, 14):
+        row = [str(links), str(32 * links)]
+        for algorithm in (BestChoice(), *algorithms):
+            chip = algorithm.set_params(n_output_links=links).fit(X)
+            n_sent = getattr(chip, "n_sent_", None) or len(chip.supercells_)
+            row.append(f"{n_sent}: {chip.payload_bits(X)[0]}")
+        expected.append(row)
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    found = [re.split(" {2,}", line) for line in lines if re.match(r"\d+ .*: ", line)]
+    assert found == expected
+
+
+def test_the_payload_of_thresholds_in_the_docs_is_that_of_the_code():
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    cells, bits = (
+        [int(number) for number in line.split()[1:]]
+        for line in lines
+        if re.match(r"(cells|bits) +\d", line)
+    )
+    X = np.where(np.arange(48) < np.array(cells)[:, None], 50, 0)
+    assert fitted(ThresholdSum()).payload_bits(X).tolist() == bits
+    assert len(bits) == 12
