@@ -87,9 +87,11 @@ def test_a_sum_goes_to_the_cell_of_the_largest_charge(ties, cell, place):
     assert chip.predict(wafer(HAND)).tolist() == wafer({cell: 68, 47: 96}).tolist()
 
 
+@pytest.mark.parametrize("put_back", [None, "largest"])
 @pytest.mark.parametrize(("ties", "cell"), [("highest", 4), ("lowest", 1)])
-def test_seven_bits_keep_a_digit_less(ties, cell):
-    received = fitted(SuperTriggerCell("STC4_7", ties=ties)).predict(wafer(HAND))
+def test_seven_bits_keep_a_digit_less(ties, cell, put_back):
+    chip = SuperTriggerCell("STC4_7", ties=ties, put_back=put_back)
+    received = fitted(chip).predict(wafer(HAND))
     assert received.tolist() == wafer({cell: 64, 47: 96}).tolist()
 
 

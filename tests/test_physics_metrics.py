@@ -147,11 +147,11 @@ def test_a_lost_wafer_is_counted(metric, expected):
 
 @pytest.mark.parametrize("function", [*POSITIONAL, mean_emd, emd_score])
 def test_a_lost_wafer_is_an_error_unless_it_counts_as_even(function):
-    true = TRUE[[3, 1]]
+    true = 3 * TRUE[[3, 1]]
     with pytest.raises(ValueError, match=r"X_pred found 1 of 2 without any \(row 0\)"):
         function(true, LOST, geometry=SQUARE)
     found = function(true, LOST, geometry=SQUARE, empty_pred="even")
-    even = np.array([[1.0, 1, 1, 1], [0, 2, 0, 0]])
+    even = np.array([[3.0, 3, 3, 3], [0, 2, 0, 0]])
     np.testing.assert_array_equal(found, function(true, even, geometry=SQUARE))
     assert np.any(found)
 

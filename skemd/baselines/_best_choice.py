@@ -84,7 +84,7 @@ def _comparators(n):
     stages = []
     top = 1 << max(0, (n - 1).bit_length() - 1)
     step = top
-    while step > 0 and n > 1:
+    while step > 0:
         reach, offset, distance = top, 0, step
         while True:
             places = np.arange(n - distance)
