@@ -189,7 +189,8 @@ class ThresholdSum(Baseline):
 
     def _settle(self, counts, geometry):
         if isinstance(self.threshold, str) and self.threshold == "links":
-            self.threshold_ = lowest_threshold(counts, self.n_output_links)
+            lowest = lowest_threshold(counts, self.n_output_links)
+            self.threshold_ = float(lowest)
         else:
             self.threshold_ = _checked_threshold(self.threshold, geometry.n_cells)
 

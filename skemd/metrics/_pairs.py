@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skemd._validation import as_wafers, check_choice
+from skemd._validation import as_wafers, check_choice, name_rows
 
 __all__ = ["check_empty_pred", "checked_pairs", "checked_weights", "weighted_mean"]
 
@@ -31,20 +31,27 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred):
     ------
     ValueError
         If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a wafer has no charge.
+        or not finite, or a wafer has no charge and must not be without.
     """
     _check_reference(X_true)
     X_true, geometry = as_wafers(X_true, "X_true", geometry)
-    keeps_empty = empty_pred != "raise"
-    X_pred, geometry = as_wafers(X_pred, "X_pred", geometry, allow_empty=keeps_empty)
+    X_pred, geometry = as_wafers(X_pred, "X_pred", geometry, allow_empty=True)
     if len(X_true) != len(X_pred):
         raise ValueError(
             f"X_true has {len(X_true)} wafers and X_pred {len(X_pred)}; they must "
             "pair up row by row."
         )
+    empty = ~X_pred.any(axis=1)
+    if empty_pred == "raise" and empty.any():
+        raise ValueError(
+            "A reconstruction without charge says nothing of where the charge is: "
+            f"X_pred found {empty.sum()} of {len(X_pred)} without any "
+            f"({name_rows(empty)}). Drop them on both sides, or count them as wafers "
+            "with the same charge in every cell: empty_pred='even'."
+        )
     if empty_pred == "even":
-        empty = ~X_pred.any(axis=1, keepdims=True)
-        X_pred = np.where(empty, X_true.mean(axis=1, keepdims=True), X_pred)
+        even = X_true.mean(axis=1, keepdims=True)
+        X_pred = np.where(empty[:, None], even, X_pred)
     return X_true, X_pred, geometry
 
 
