@@ -18,6 +18,7 @@ _HOME_OF = {
     "show_versions": "skemd._versions",
 }
 _MODULES = (
+    "baselines",
     "datasets",
     "distance",
     "firmware",

@@ -200,7 +200,7 @@ def test_a_side_effect_would_be_found(statement, found):
 def test_the_numeric_modules_do_not_import_keras():
     script = """
 import importlib, sys
-for name in ("", ".geometry", ".distance", ".metrics", ".datasets"):
+for name in ("", ".geometry", ".distance", ".metrics", ".datasets", ".baselines"):
     importlib.import_module("skemd" + name)
     heavy = {"jax", "keras", "tensorflow", "torch"} & set(sys.modules)
     if heavy:
@@ -246,7 +246,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "name", ["datasets", "distance", "firmware", "geometry", "metrics"]
+    "name", ["baselines", "datasets", "distance", "firmware", "geometry", "metrics"]
 )
 def test_every_name_in_all_exists(name):
     module = importlib.import_module(f"skemd.{name}")

@@ -24,6 +24,7 @@ from small_data import (
 )
 
 from skemd import WaferRemapper
+from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.geometry import grid
 
 LARGEST = np.finfo(np.float64).max
@@ -46,6 +47,9 @@ UNFITTED = {
     "WaferRemapper": WaferRemapper,
     "EMDRegressor": tiny_regressor,
     "EMDAutoencoder": tiny_autoencoder,
+    "ThresholdSum": ThresholdSum,
+    "BestChoice": BestChoice,
+    "SuperTriggerCell": SuperTriggerCell,
 }
 # Each fitted estimator's method that takes the same data as fit.
 FITTED = {
@@ -55,7 +59,13 @@ FITTED = {
     "EMDAutoencoder.transform": lambda: fitted_autoencoder().transform,
     "EMDAutoencoder.predict": lambda: fitted_autoencoder().predict,
     "EMDAutoencoder.score": lambda: fitted_autoencoder().score,
+    "ThresholdSum.transform": lambda: ThresholdSum().fit(small_wafers()).transform,
+    "BestChoice.predict": lambda: BestChoice().fit(small_wafers()).predict,
+    "SuperTriggerCell.score": lambda: SuperTriggerCell().fit(small_wafers()).score,
+    "BestChoice.payload_bits": lambda: BestChoice().fit(small_wafers()).payload_bits,
 }
+# What they give back depends on the unit of the charges, which is a count.
+IN_COUNTS = ("ThresholdSum", "BestChoice", "SuperTriggerCell")
 each_estimator = pytest.mark.parametrize("name", UNFITTED)
 each_method = pytest.mark.parametrize("name", FITTED)
 
@@ -153,7 +163,7 @@ def test_fitted_estimators_take_one_row(name):
     assert np.isfinite(result).all()
 
 
-@pytest.mark.parametrize("name", ["EMDRegressor", "EMDAutoencoder"])
+@pytest.mark.parametrize("name", ["EMDRegressor", "EMDAutoencoder", *IN_COUNTS])
 def test_fit_refuses_wafers_without_charge_and_names_their_rows(name, no_training):
     X = good_data(name)
     X[[2, 5]] = 0
@@ -197,7 +207,7 @@ def test_fit_on_a_line_needs_two_rows_with_charge(name, no_training):
         UNFITTED[name](geometry="line").fit(X)
 
 
-@pytest.mark.parametrize("score", ["EMDRegressor.score", "EMDAutoencoder.score"])
+@pytest.mark.parametrize("score", [name for name in FITTED if "score" in name])
 def test_score_refuses_wafers_without_charge(score):
     X = good_data(score)
     X[3] = 0
@@ -219,7 +229,10 @@ def test_images_of_no_known_layout_are_refused(name, no_training):
         UNFITTED[name]().fit(np.ones(shape))
 
 
-@pytest.mark.parametrize("name", [name for name in FITTED if "score" not in name])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in FITTED if "score" not in name and not name.startswith(IN_COUNTS)],
+)
 @pytest.mark.parametrize(
     "charge",
     [
@@ -282,6 +295,33 @@ BAD_PARAMETERS = {
     "WaferRemapper": {
         "layout": ["9x9", "line", 8],
         "normalize": ["mean", "", 1, True],
+        "geometry": ["disc", "Wafer", None, 48],
+    },
+    "ThresholdSum": {
+        "threshold": [-1, np.nan, np.inf, True, "x", None, [1.0, 2.0], [[1.0] * 48]],
+        "n_output_links": [0, 14, 2.5, True, "x", None],
+        "overflow": ["drop", "", None, True],
+        "sum_of": ["none", "", None, True],
+        "rest": ["largest", "", None, True],
+        "dropped_bits": [-1, 9, 0.5, True, "x", None],
+        "half_lsb": [0, 1, "yes", None],
+        "geometry": ["disc", "Wafer", None, 48],
+    },
+    "BestChoice": {
+        "n_output_links": [0, 14, 2.5, True, "x", None],
+        "ties": ["first", "", None, True],
+        "sum_of": ["none", "", None, True],
+        "rest": ["largest", "", None, True],
+        "dropped_bits": [-1, 9, 0.5, True, "x", None],
+        "half_lsb": [0, 1, "yes", None],
+        "geometry": ["disc", "Wafer", None, 48],
+    },
+    "SuperTriggerCell": {
+        "algorithm": ["STC4", "CTC4_9", "", None, 4],
+        "n_output_links": [0, 14, 2.5, True, "x", None],
+        "ties": ["network", "", None, True],
+        "put_back": ["max", "", True],
+        "half_lsb": [0, 1, "yes", None],
         "geometry": ["disc", "Wafer", None, 48],
     },
 }

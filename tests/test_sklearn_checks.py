@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import (
 from small_data import tiny_autoencoder, tiny_regressor
 
 from skemd import WaferRemapper
+from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 
 # The battery fits each estimator about a hundred times; compiling is most of it.
 
@@ -26,7 +27,16 @@ def _autoencoder(**parameters):
     return tiny_autoencoder(geometry="line", **{"n_components": 4, **parameters})
 
 
-_ESTIMATORS = [_remapper(), _regressor(), _autoencoder()]
+# The chip's algorithms are made for the wafer. On a line supercells are cells that
+# follow each other, and links have room for all of the few columns of the checks.
+_BASELINES = [
+    ThresholdSum(geometry="line"),
+    ThresholdSum("links", overflow="truncate", rest="even", geometry="line"),
+    BestChoice(geometry="line"),
+    BestChoice(1, rest="even", geometry="line"),
+    *(SuperTriggerCell(name, geometry="line") for name in ("STC4_9", "CTC4_7")),
+]
+_ESTIMATORS = [_remapper(), _regressor(), _autoencoder(), *_BASELINES]
 _each_estimator = pytest.mark.parametrize(
     "estimator", _ESTIMATORS, ids=lambda estimator: type(estimator).__name__
 )
@@ -97,9 +107,14 @@ def test_estimator_is_strict_about_the_names_of_columns(estimator):
         "check_transformer_get_feature_names_out_pandas",
     ],
 )
-def test_codes_come_in_the_container_asked_for(check):
+@pytest.mark.parametrize(
+    "transformer",
+    [_autoencoder(), *_BASELINES],
+    ids=lambda transformer: type(transformer).__name__,
+)
+def test_codes_come_in_the_container_asked_for(transformer, check):
     pytest.importorskip("pandas")
-    getattr(estimator_checks, check)("EMDAutoencoder", _autoencoder())
+    getattr(estimator_checks, check)(type(transformer).__name__, transformer)
 
 
 @pytest.mark.parametrize(

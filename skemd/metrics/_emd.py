@@ -1,20 +1,64 @@
-"""Scores for reconstructed wafers, as scikit-learn knows them.
+"""The exact earth mover's distance of reconstructions, and scores made of it."""
 
-:func:`mean_emd` is the positive number, an average distance; :func:`emd_score` is
-minus that, for ``make_scorer``: larger is better and 0 is perfect.
-:func:`emd_scorer` is a ready scorer that needs no y. All of them measure with the
-exact earth mover's distance, never with the learned one.
-"""
-
-import numpy as np
-
-from skemd._validation import as_wafers
 from skemd.distance import paired_emd
+from skemd.metrics._pairs import (
+    check_empty_pred,
+    checked_pairs,
+    checked_weights,
+    weighted_mean,
+)
 
-__all__ = ["emd_score", "emd_scorer", "mean_emd"]
+__all__ = ["emd_per_wafer", "emd_score", "emd_scorer", "mean_emd"]
 
 
-def mean_emd(X_true, X_pred, *, sample_weight=None, geometry="wafer", n_jobs=None):
+def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_jobs=None):
+    """Return the exact EMD between each wafer and its reconstruction.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit; each wafer is normalised to unit sum. Either side may be
+        laid out in any layout of the geometry.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+    empty_pred : {"raise", "even"}, default="raise"
+        What a reconstruction without charge is: an error, or a wafer with the same
+        charge in every cell, as one who knows nothing would guess.
+    n_jobs : int or None, default=None
+        How many joblib workers share the pairs.
+
+    Returns
+    -------
+    distances : ndarray of float64 of shape (n_samples,)
+        Not negative, in the unit of the geometry (wafer: half a trigger-cell pitch,
+        1.2084 cm).
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with, the shapes disagree, a charge is negative
+        or not finite, or a wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import emd_per_wafer
+    >>> emd_per_wafer([[1, 0, 0], [0, 1, 0]], [[0, 1, 0], [0, 1, 0]], geometry="line")
+    array([1., 0.])
+    """
+    check_empty_pred(empty_pred)
+    X_true, X_pred, geometry = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    return paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
+
+
+def mean_emd(
+    X_true,
+    X_pred,
+    *,
+    sample_weight=None,
+    geometry="wafer",
+    empty_pred="raise",
+    n_jobs=None,
+):
     """Return the mean exact EMD between wafers and their reconstructions.
 
     Parameters
@@ -26,6 +70,9 @@ def mean_emd(X_true, X_pred, *, sample_weight=None, geometry="wafer", n_jobs=Non
         Weights of the mean, not negative.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
+    empty_pred : {"raise", "even"}, default="raise"
+        What a reconstruction without charge is: an error, or a wafer with the same
+        charge in every cell.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs.
 
@@ -47,21 +94,23 @@ def mean_emd(X_true, X_pred, *, sample_weight=None, geometry="wafer", n_jobs=Non
     >>> mean_emd([[1, 0, 0], [0, 1, 0]], [[0, 1, 0], [0, 1, 0]], geometry="line")
     0.5
     """
-    _check_reference(X_true)
-    # Checked here as well, so that messages carry the names of this function.
-    X_true, geometry = as_wafers(X_true, "X_true", geometry)
-    X_pred, geometry = as_wafers(X_pred, "X_pred", geometry)
-    if len(X_true) != len(X_pred):
-        raise ValueError(
-            f"X_true has {len(X_true)} wafers and X_pred {len(X_pred)}; they must "
-            "pair up row by row."
-        )
-    weights = _checked_weights(sample_weight, len(X_true))
+    check_empty_pred(empty_pred)
+    X_true, X_pred, geometry = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    # Before the distances, which take time.
+    weights = checked_weights(sample_weight, len(X_true))
     distances = paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
-    return float(np.average(distances, weights=weights))
+    return weighted_mean(distances, weights)
 
 
-def emd_score(y_true, y_pred, *, sample_weight=None, geometry="wafer", n_jobs=None):
+def emd_score(
+    y_true,
+    y_pred,
+    *,
+    sample_weight=None,
+    geometry="wafer",
+    empty_pred="raise",
+    n_jobs=None,
+):
     """Return minus the mean exact EMD, a score for ``make_scorer``.
 
     Parameters
@@ -72,6 +121,8 @@ def emd_score(y_true, y_pred, *, sample_weight=None, geometry="wafer", n_jobs=No
         Weights of the mean, not negative.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
+    empty_pred : {"raise", "even"}, default="raise"
+        As in :func:`mean_emd`.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs.
 
@@ -92,7 +143,12 @@ def emd_score(y_true, y_pred, *, sample_weight=None, geometry="wafer", n_jobs=No
     >>> scoring = make_scorer(emd_score)  # search.fit(X, X) gives it the wafers
     """
     return -mean_emd(
-        y_true, y_pred, sample_weight=sample_weight, geometry=geometry, n_jobs=n_jobs
+        y_true,
+        y_pred,
+        sample_weight=sample_weight,
+        geometry=geometry,
+        empty_pred=empty_pred,
+        n_jobs=n_jobs,
     )
 
 
@@ -132,27 +188,3 @@ def _geometry_of(estimator):
     inside.append(getattr(estimator, "best_estimator_", None))
     found = (_geometry_of(step) for step in inside if step is not None)
     return next((geometry for geometry in found if geometry is not None), None)
-
-
-def _check_reference(X_true):
-    if X_true is None or np.ndim(X_true) < 2:
-        came = "nothing" if X_true is None else f"shape {np.shape(X_true)}"
-        raise ValueError(
-            "The true wafers must be an array of shape (n_samples, n_cells); got "
-            f"{came}. In a search or cross-validation pass the wafers as y, "
-            "search.fit(X, X), or use scoring=skemd.metrics.emd_scorer, which needs "
-            "no y."
-        )
-
-
-def _checked_weights(sample_weight, n_samples):
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_samples,):
-        raise ValueError(
-            f"sample_weight must have shape ({n_samples},); got {weights.shape}."
-        )
-    if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
-        raise ValueError("sample_weight must be finite, not negative and not all zero.")
-    return weights

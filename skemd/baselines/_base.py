@@ -1,0 +1,230 @@
+"""What the algorithms share: the shape of a transformer around sender and receiver."""
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from skemd._validation import check_number, takes_any_histograms, validated_cells
+from skemd._whole_numbers import as_whole_numbers
+from skemd.baselines._charges import whole_counts
+from skemd.metrics import mean_emd
+
+__all__ = ["LINK_BITS", "Baseline", "check_flag", "most_that_fit"]
+
+# What one link carries for each crossing.
+LINK_BITS = 32
+MOST_LINKS = 13
+_LARGEST_NUMBER = 2**48
+
+
+class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A way to send a wafer, and to read what was sent.
+
+    Those that derive from it say how in five methods: `_check_parameters`, `_settle`
+    (what depends on the wafers of fit), `_sent`, `_received` and `_bits`, and what the
+    numbers are called in `_names`.
+    """
+
+    def fit(self, X, y=None):
+        """Check parameters and wafers, and settle how much is sent.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images from WaferRemapper
+            Charges in CALQ counts; fractions are rounded down.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown, the columns are not the geometry's cells, or a
+            charge is negative, not finite, or missing from a whole wafer.
+        """
+        check_number(
+            self.n_output_links, "n_output_links", low=1, high=MOST_LINKS, integer=True
+        )
+        self._check_parameters()
+        X, geometry, came_as = validated_cells(
+            self,
+            X,
+            geometry=self.geometry,
+            reset=True,
+            allow_empty=takes_any_histograms(self.geometry),
+        )
+        self._settle(whole_counts(X), geometry)
+        self.geometry_ = geometry
+        self._image_layout = geometry.layout(came_as) if came_as else None
+        self._n_features_out = len(self._names())
+        return self
+
+    def transform(self, X):
+        """Return the numbers that the links carry.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in CALQ counts; fractions are rounded down.
+
+        Returns
+        -------
+        codes : ndarray of float64 of shape (n_samples, n_numbers)
+            Whole numbers, in the order of `get_feature_names_out`. Charges and sums
+            are in CALQ counts, the lowest with the code that is sent.
+        """
+        return self._sent(self._counts(X)).astype(np.float64)
+
+    def inverse_transform(self, X):
+        """Return the wafers that a receiver makes of the numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_numbers)
+            As `transform` gives them.
+
+        Returns
+        -------
+        wafers : ndarray of float64 of shape (n_samples, n_cells), or images
+            Charges in CALQ counts, in the form in which `fit` saw wafers: rows of
+            cells, or images of that layout. A wafer may come back without charge.
+
+        Raises
+        ------
+        ValueError
+            If these are no numbers that `transform` may give.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=np.float64, estimator=self)
+        whom = type(self).__name__
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"{whom}.inverse_transform got {codes.shape[1]} numbers a wafer; "
+                f"here transform gives {self._n_features_out}."
+            )
+        codes = as_whole_numbers(codes, f"{whom} codes", low=0, high=_LARGEST_NUMBER)
+        cells = self._received(codes).astype(np.float64)
+        return cells if self._image_layout is None else self._image_layout.apply(cells)
+
+    def predict(self, X):
+        """Send wafers and receive them again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in CALQ counts; fractions are rounded down.
+
+        Returns
+        -------
+        wafers : ndarray of float64 of shape (n_samples, n_cells)
+            Charges in CALQ counts as the receiver knows them, always as rows of cells.
+            Their sum is that of the wafer only as far as it has been sent.
+        """
+        return self._received(self._sent(self._counts(X))).astype(np.float64)
+
+    def score(self, X, y=None):
+        """Return minus the mean exact EMD between wafers and what is received.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in CALQ counts; fractions are rounded down.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            In the unit of the geometry; 0 is perfect. A wafer that comes back without
+            charge counts as one with the same charge in every cell, since nothing is
+            known of where its charge is.
+        """
+        X = self._validated(X)
+        received = self._received(self._sent(whole_counts(X)))
+        return -mean_emd(X, received, geometry=self.geometry_, empty_pred="even")
+
+    def payload_bits(self, X):
+        """Count the bits that each wafer needs on the links.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in CALQ counts; fractions are rounded down.
+
+        Returns
+        -------
+        bits : ndarray of int64 of shape (n_samples,)
+            Header and sum included, without what fills up the last word.
+        """
+        return self._bits(self._counts(X))
+
+    def get_feature_names_out(self, input_features=None):
+        """Return what the numbers of a code are called.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the cells, which are only checked.
+
+        Returns
+        -------
+        names : ndarray of object of shape (n_numbers,)
+            Such as "charge_0", "address_0" or "sum".
+        """
+        super().get_feature_names_out(input_features)
+        return np.asarray(self._names(), dtype=object)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "geometry_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        return tags
+
+    def _validated(self, X):
+        check_is_fitted(self)
+        X, _, _ = validated_cells(
+            self, X, geometry=self.geometry_, reset=False, allow_empty=True
+        )
+        return X
+
+    def _counts(self, X):
+        return whole_counts(self._validated(X))
+
+
+def most_that_fit(bits_of, most, n_output_links):
+    """Return how many items the links have room for.
+
+    Parameters
+    ----------
+    bits_of : callable
+        The bits of a payload with so many items, which grow with them.
+    most : int
+        How many there are.
+    n_output_links : int
+        Links, 32 bits each.
+
+    Returns
+    -------
+    n_items : int
+        At most `most`.
+    """
+    room = LINK_BITS * n_output_links
+    return max(n for n in range(most + 1) if bits_of(n) <= room)
+
+
+def check_flag(value, name):
+    """Check that a parameter is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")

@@ -1,0 +1,237 @@
+"""SuperTriggerCell: sums of neighbouring trigger cells."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skemd._codes import MODULE_SUM
+from skemd._float_codes import FloatCode
+from skemd._validation import check_choice, name_rows
+from skemd.baselines._base import Baseline, check_flag, most_that_fit
+from skemd.baselines._charges import CHARGE, received, sent
+from skemd.geometry import N_FACE_CELLS, hgcal_wafer
+
+__all__ = ["ALGORITHMS", "SuperTriggerCell", "address_of_largest", "supercells"]
+
+HEADER_BITS = 4
+# Place of a cell that a group of another size lacks: behind all cells.
+NO_CELL = -1
+
+
+class _Algorithm(NamedTuple):
+    n_grouped: int
+    code: FloatCode
+    address_bits: int
+
+    @property
+    def bits(self):
+        return self.code.bits + self.address_bits
+
+
+ALGORITHMS = {
+    "STC4_9": _Algorithm(4, MODULE_SUM, 2),
+    "STC16_9": _Algorithm(16, MODULE_SUM, 4),
+    "STC4_7": _Algorithm(4, CHARGE, 2),
+    "CTC4_7": _Algorithm(4, CHARGE, 0),
+}
+
+
+def supercells(geometry, n_grouped):
+    """List the cells of each supercell.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the cells are.
+    n_grouped : {4, 16}
+        Cells of a supercell.
+
+    Returns
+    -------
+    cells : ndarray of int of shape (n_supercells, n_grouped)
+        On the wafer twelve squares of 2 x 2, face by face and row by row, or the three
+        faces. Elsewhere as many cells as follow each other; the last supercell may
+        lack some, which are -1.
+    """
+    cells = np.arange(geometry.n_cells)
+    if geometry == hgcal_wafer() and n_grouped != N_FACE_CELLS:
+        # Face, row of squares, row in a square, column of squares, column in a square.
+        cells = cells.reshape(3, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4)
+        return cells.reshape(-1, n_grouped)
+    lacking = -geometry.n_cells % n_grouped
+    cells = np.concatenate([cells, np.full(lacking, NO_CELL)])
+    return cells.reshape(-1, n_grouped)
+
+
+def address_of_largest(counts, ties="highest"):
+    """Say which cell of each supercell holds the largest charge.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (..., n_grouped)
+        Charges in any unit.
+    ties : {"highest", "lowest"}, default="highest"
+        Which of equal charges it is: the last, as in the chip's emulator, or the first,
+        as in published training code.
+
+    Returns
+    -------
+    addresses : ndarray of intp of shape (...)
+        Places within the supercell.
+    """
+    if ties == "lowest":
+        return counts.argmax(axis=-1)
+    return counts.shape[-1] - 1 - counts[..., ::-1].argmax(axis=-1)
+
+
+class SuperTriggerCell(Baseline):
+    """Send sums of neighbouring trigger cells, and which cell holds most of each.
+
+    Supercells have fixed places, and the first ones are sent, whatever they hold: with
+    too few links part of the wafer is not seen at all. The code has a column for each
+    sum and one for each address.
+
+    Parameters
+    ----------
+    algorithm : {"STC4_9", "STC16_9", "STC4_7", "CTC4_7"}, default="STC4_9"
+        Twelve sums of 4 cells, in 9 bits (5E4M) with an address of 2; three sums of 16
+        cells, in 9 bits with an address of 4; twelve sums of 4 cells in 7 bits (4E3M)
+        with an address of 2; or the same without address.
+    n_output_links : int, default=5
+        Links that carry the code, 1 to 13. They have room for 2, 5, 8, 11 or 12 sums
+        of STC4_9 with 1, 2, 3, 4 or more of them; for 2 or 3 of STC16_9; for 3, 6, 10
+        or 12 of STC4_7; for 4, 8 or 12 of CTC4_7.
+    ties : {"highest", "lowest"}, default="highest"
+        Which address is sent of equal charges: the highest, as in the chip's emulator,
+        or the lowest, as in published training code.
+    put_back : {"largest", "equal"} or None, default=None
+        Where the receiver puts a sum: into the cell of the largest charge, or in equal
+        shares into the cells of the supercell. None for the former where an address
+        is sent, and the latter where none is.
+    half_lsb : bool, default=False
+        Whether the receiver takes each sum for the middle of those with its code.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are. "wafer" insists on 48 columns; "line" takes any number.
+        Other geometries than the wafer have supercells of cells that follow each other.
+
+    Attributes
+    ----------
+    supercells_ : ndarray of int of shape (n_sent, n_grouped)
+        The cells of each supercell that is sent; -1 where the last one lacks cells.
+    geometry_ : Geometry
+        The geometry of the data.
+    n_features_in_ : int
+        Number of cells.
+
+    See Also
+    --------
+    BestChoice : Sends single cells wherever they are.
+
+    Notes
+    -----
+    Header 4 bits, and no sum of the wafer. A supercell's address is the place in a row
+    of `supercells_`, which is in rising order of cells. Which squares the chip sends
+    first, and how it numbers cells inside, depends on its wiring; here it is the order
+    of the cells.
+
+    Examples
+    --------
+    >>> from skemd.baselines import SuperTriggerCell
+    >>> from skemd.datasets import make_wafers
+    >>> X = make_wafers(10, random_state=0)
+    >>> chip = SuperTriggerCell("STC16_9", n_output_links=2).fit(X)
+    >>> chip.transform(X).shape, chip.payload_bits(X).max().item()
+    ((10, 6), 43)
+    """
+
+    def __init__(
+        self,
+        algorithm="STC4_9",
+        *,
+        n_output_links=5,
+        ties="highest",
+        put_back=None,
+        half_lsb=False,
+        geometry="wafer",
+    ):
+        self.algorithm = algorithm
+        self.n_output_links = n_output_links
+        self.ties = ties
+        self.put_back = put_back
+        self.half_lsb = half_lsb
+        self.geometry = geometry
+
+    def _check_parameters(self):
+        check_choice(self.algorithm, "algorithm", tuple(ALGORITHMS))
+        check_choice(self.ties, "ties", ("highest", "lowest"))
+        check_flag(self.half_lsb, "half_lsb")
+        if self.put_back is None:
+            return
+        check_choice(self.put_back, "put_back", ("largest", "equal"))
+        if self.put_back == "largest" and not self._sends_addresses:
+            raise ValueError(
+                f"{self.algorithm} sends no address, so put_back must be 'equal' or "
+                "None; got 'largest'."
+            )
+
+    def _settle(self, counts, geometry):
+        algorithm = ALGORITHMS[self.algorithm]
+        groups = supercells(geometry, algorithm.n_grouped)
+        n_sent = most_that_fit(self._bits_of, len(groups), self.n_output_links)
+        self.supercells_ = groups[:n_sent]
+
+    def _sent(self, counts):
+        algorithm = ALGORITHMS[self.algorithm]
+        # A column of zeros stands for cells that are lacking.
+        grouped = np.pad(counts, ((0, 0), (0, 1)))[:, self.supercells_]
+        sums = sent(grouped.sum(axis=2), algorithm.code)
+        if not self._sends_addresses:
+            return sums
+        return np.column_stack([sums, address_of_largest(grouped, self.ties)])
+
+    def _received(self, codes):
+        algorithm = ALGORITHMS[self.algorithm]
+        n_sent = len(self.supercells_)
+        sums = received(codes[:, :n_sent], algorithm.code, half_lsb=self.half_lsb)
+        sums = sums.astype(np.float64)
+        cells = np.zeros((len(codes), self.n_features_in_ + 1))
+        if self._sends_addresses:
+            self._check_addresses(codes[:, n_sent:], sums)
+        if self._sends_addresses and self.put_back != "equal":
+            addressed = self.supercells_[np.arange(n_sent), codes[:, n_sent:]]
+            np.put_along_axis(cells, addressed, sums, axis=1)
+        else:
+            shares = sums / (self.supercells_ != NO_CELL).sum(axis=1)
+            cells[:, self.supercells_] = shares[:, :, None]
+        return cells[:, :-1]
+
+    def _bits(self, counts):
+        return np.full(len(counts), self._bits_of(len(self.supercells_)), np.int64)
+
+    def _names(self):
+        kinds = ("sum", "address") if self._sends_addresses else ("sum",)
+        numbers = range(len(self.supercells_))
+        return [f"{kind}_{number}" for kind in kinds for number in numbers]
+
+    def _bits_of(self, n_sent):
+        return HEADER_BITS + n_sent * ALGORITHMS[self.algorithm].bits
+
+    @property
+    def _sends_addresses(self):
+        return ALGORITHMS[self.algorithm].address_bits > 0
+
+    def _check_addresses(self, addresses, sums):
+        n_grouped = self.supercells_.shape[1]
+        broken = (addresses >= n_grouped).any(axis=1)
+        if broken.any():
+            raise ValueError(
+                "SuperTriggerCell.inverse_transform expects addresses below "
+                f"{n_grouped}; got others in {name_rows(broken)}."
+            )
+        lacking = self.supercells_[np.arange(len(self.supercells_)), addresses] < 0
+        broken = (lacking & (sums > 0)).any(axis=1)
+        if broken.any():
+            raise ValueError(
+                "SuperTriggerCell.inverse_transform got the address of a cell that "
+                f"the last supercell lacks in {name_rows(broken)}."
+            )

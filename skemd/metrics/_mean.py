@@ -1,0 +1,41 @@
+"""A score made of any metric that gives one number a wafer."""
+
+from skemd.metrics._pairs import weighted_mean
+
+__all__ = ["mean_metric"]
+
+
+def mean_metric(y_true, y_pred, *, metric, sample_weight=None, **options):
+    """Return the mean of a metric over wafers, for ``make_scorer``.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        As `X_true` and `X_pred` of the metric.
+    metric : callable
+        ``metric(X_true, X_pred, **options)`` with one number a wafer, such as
+        :func:`centre_shift`.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weights of the mean, not negative.
+    **options
+        Passed on to the metric, such as `geometry`.
+
+    Returns
+    -------
+    mean : float
+        In the unit of the metric.
+
+    Raises
+    ------
+    ValueError
+        As the metric, and if the weights do not fit.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import make_scorer
+    >>> from skemd.metrics import centre_shift, mean_metric
+    >>> scoring = make_scorer(
+    ...     mean_metric, metric=centre_shift, greater_is_better=False
+    ... )  # search.fit(X, X) gives it the wafers
+    """
+    return weighted_mean(metric(y_true, y_pred, **options), sample_weight)

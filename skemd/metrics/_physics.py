@@ -1,0 +1,262 @@
+"""What a reconstruction does to centre, width, energy and cells, wafer by wafer."""
+
+import numpy as np
+
+from skemd._scaling import normalized
+from skemd._validation import check_choice
+from skemd.metrics._pairs import check_empty_pred, checked_pairs
+
+__all__ = [
+    "centre_shift",
+    "energy_response",
+    "lost_fraction",
+    "squared_difference",
+    "width_change",
+    "zero_fraction",
+]
+
+
+def centre_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
+    """Return how far the energy-weighted centre of each wafer has moved.
+
+    The distance between the two centroids, called dMean in the evaluation of published
+    encoders, and never above the EMD.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit; each wafer is normalised to unit sum.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+    empty_pred : {"raise", "even"}, default="raise"
+        What a reconstruction without charge is: an error, or a wafer with the same
+        charge in every cell.
+
+    Returns
+    -------
+    shifts : ndarray of float64 of shape (n_samples,)
+        Not negative, in the unit of the geometry (wafer: half a trigger-cell pitch,
+        1.2084 cm).
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with, the shapes disagree, a charge is negative
+        or not finite, or a wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import centre_shift
+    >>> centre_shift([[1, 0, 1]], [[0, 0, 5]], geometry="line")
+    array([1.])
+    """
+    check_empty_pred(empty_pred)
+    X_true, X_pred, geometry = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    moved = normalized(X_pred) - normalized(X_true)
+    return np.linalg.norm(moved @ geometry.positions, axis=1)
+
+
+def width_change(
+    X_true, X_pred, *, definition="plain", geometry="wafer", empty_pred="raise"
+):
+    """Return by how much each wafer has become wider, or narrower where negative.
+
+    The width is the energy-weighted root mean square distance from the centroid.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit; each wafer is normalised to unit sum.
+    definition : {"plain", "reference"}, default="plain"
+        "reference" for the width in the evaluation of published encoders, which divides
+        each coordinate by its standard deviation over the cells and weights with the
+        squares of the energy fractions. Their dRMS is the absolute value of the change.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+    empty_pred : {"raise", "even"}, default="raise"
+        What a reconstruction without charge is: an error, or a wafer with the same
+        charge in every cell.
+
+    Returns
+    -------
+    changes : ndarray of float64 of shape (n_samples,)
+        In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm);
+        "reference" is a pure number.
+
+    Raises
+    ------
+    ValueError
+        If the definition is unknown, there is nothing to compare with, the shapes
+        disagree, a charge is negative or not finite, or a wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import width_change
+    >>> width_change([[1, 0, 1]], [[0, 0, 5]], geometry="line")
+    array([-1.])
+    """
+    check_choice(definition, "definition", ("plain", "reference"))
+    check_empty_pred(empty_pred)
+    X_true, X_pred, geometry = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    width = _width if definition == "plain" else _reference_width
+    positions = geometry.positions
+    return width(normalized(X_pred), positions) - width(normalized(X_true), positions)
+
+
+def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
+    """Return the sum of squared differences of each wafer.
+
+    ``sum((t - p)**2) / sqrt(sum(t**2) sum(p**2))``, called SSD in the evaluation of
+    published encoders. Charges are taken as they are, not normalised: with another sum
+    the number is not zero.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit, the same on both sides.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+    empty_pred : {"raise", "even"}, default="raise"
+        What a reconstruction without charge is: an error, or the wafer's charge shared
+        equally among all cells.
+
+    Returns
+    -------
+    differences : ndarray of float64 of shape (n_samples,)
+        Pure numbers, not negative.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with, the shapes disagree, a charge is negative
+        or not finite, or a wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import squared_difference
+    >>> squared_difference([[3, 0, 4]], [[0, 0, 5]], geometry="line")
+    array([0.4])
+    """
+    check_empty_pred(empty_pred)
+    X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    # In units of the largest true charge, which keeps squares in range.
+    unit = X_true.max(axis=1, keepdims=True)
+    X_true, X_pred = X_true / unit, X_pred / unit
+    norms = np.linalg.norm(X_true, axis=1) * np.linalg.norm(X_pred, axis=1)
+    return ((X_true - X_pred) ** 2).sum(axis=1) / norms
+
+
+def energy_response(X_true, X_pred, *, geometry="wafer"):
+    """Return which part of each wafer's energy has come back.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit, the same on both sides. Reconstructions may be without
+        charge.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+
+    Returns
+    -------
+    responses : ndarray of float64 of shape (n_samples,)
+        Sum of the reconstruction over that of the wafer; 1 is perfect.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with, the shapes disagree, a charge is negative
+        or not finite, or a true wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import energy_response
+    >>> energy_response([[3, 0, 5]], [[0, 0, 6]], geometry="line")
+    array([0.75])
+    """
+    X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, "keep")
+    return X_pred.sum(axis=1) / X_true.sum(axis=1)
+
+
+def zero_fraction(X_true, X_pred, *, geometry="wafer"):
+    """Return 1 for each wafer that comes back without any charge, else 0.
+
+    Its mean is the fraction of wafers that are lost, called zero_frac in the evaluation
+    of published encoders. For cells that are lost see :func:`lost_fraction`.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit. Reconstructions may be without charge.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+
+    Returns
+    -------
+    lost : ndarray of float64 of shape (n_samples,)
+        Zeros and ones.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with, the shapes disagree, a charge is negative
+        or not finite, or a true wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import zero_fraction
+    >>> zero_fraction([[3, 0, 5], [0, 1, 0]], [[0, 0, 6], [0, 0, 0]], geometry="line")
+    array([0., 1.])
+    """
+    _, X_pred, _ = checked_pairs(X_true, X_pred, geometry, "keep")
+    return (~X_pred.any(axis=1)).astype(np.float64)
+
+
+def lost_fraction(X_true, X_pred, *, geometry="wafer"):
+    """Return which part of the charged cells of each wafer comes back as zero.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
+        Charges in any unit. Reconstructions may be without charge.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+
+    Returns
+    -------
+    fractions : ndarray of float64 of shape (n_samples,)
+        In [0, 1]: cells with charge in `X_true` and none in `X_pred`, over cells with
+        charge in `X_true`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with, the shapes disagree, a charge is negative
+        or not finite, or a true wafer has no charge.
+
+    Examples
+    --------
+    >>> from skemd.metrics import lost_fraction
+    >>> lost_fraction([[3, 0, 5]], [[0, 0, 6]], geometry="line")
+    array([0.5])
+    """
+    X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, "keep")
+    charged = X_true > 0
+    return (charged & (X_pred == 0)).sum(axis=1) / charged.sum(axis=1)
+
+
+def _width(fractions, positions):
+    squares = ((positions - _centres(fractions, positions)) ** 2).sum(axis=2)
+    return np.sqrt((fractions * squares).sum(axis=1))
+
+
+def _reference_width(fractions, positions):
+    spread = positions.std(axis=0)
+    # An axis along which all cells coincide adds nothing.
+    scaled = (positions - _centres(fractions, positions)) / np.where(spread, spread, 1)
+    squares = (scaled**2).sum(axis=2)
+    return np.sqrt((fractions**2 * squares).sum(axis=1))
+
+
+def _centres(fractions, positions):
+    return (fractions @ positions)[:, None, :]
