@@ -53,7 +53,7 @@ FLOORS = [
         "baselines",
         "pretrained",
     },
-    {"_versions", "firmware", "plot"},
+    {"_versions", "firmware", "plot", "study"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -246,7 +246,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "name", ["datasets", "distance", "firmware", "geometry", "metrics"]
+    "name", ["datasets", "distance", "firmware", "geometry", "metrics", "study"]
 )
 def test_every_name_in_all_exists(name):
     module = importlib.import_module(f"skemd.{name}")
