@@ -1,4 +1,7 @@
-"""Pictures of wafers and of studies. Needs matplotlib: ``python -m pip install "skemd[plot]"``."""
+"""Pictures of wafers and of studies, drawn with matplotlib.
+
+It comes with ``python -m pip install "skemd[plot]"``.
+"""
 
 import numpy as np
 
