@@ -138,8 +138,8 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
         What property and number are, with their units.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
-    band : bool, default=True
-        Whether to fill between `low` and `high`.
+    band : bool or collection of str, default=True
+        Whether to fill between `low` and `high`, or the names of those to do it for.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
         look = {"color": color, "marker": marker, "linestyle": style, "markersize": 4}
         (line,) = ax.plot(found.centers, found.middle, label=name, **look)
         filled = None
-        if band:
+        if band is True or (band and name in band):
             filled = ax.fill_between(
                 found.centers, found.low, found.high, color=color, alpha=0.2, lw=0
             )

@@ -14,8 +14,6 @@ import numpy as np
 __all__ = [
     "profile_rows",
     "read_csv",
-    "rst_table",
-    "with_range",
     "write_csv",
 ]
 
@@ -144,53 +142,3 @@ def _value(entry):
         except ValueError:
             continue
     return entry
-
-
-def with_range(row, value, digits=2):
-    """Return the text "mean (lowest-highest)" of a row's number over seeds.
-
-    Parameters
-    ----------
-    row : dict
-        With "{value}_mean", "_lowest" and "_highest".
-    value : str
-        The number's name.
-    digits : int, default=2
-        Behind the point.
-
-    Returns
-    -------
-    text : str
-        Empty where there is no number.
-    """
-    numbers = [row[f"{value}_{name}"] for name in ("mean", "lowest", "highest")]
-    if any(number is None or math.isnan(number) for number in numbers):
-        return ""
-    mean, lowest, highest = (f"{number:.{digits}f}" for number in numbers)
-    return f"{mean} ({lowest}-{highest})"
-
-
-def rst_table(rows):
-    """Return rows of text as a table of reStructuredText.
-
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        The first one is the header.
-
-    Returns
-    -------
-    table : str
-        Without a line feed at the end.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = "  ".join("=" * width for width in widths)
-    # An empty first column would be a row continued; a backslash is an empty entry.
-    lines = [
-        "  ".join(
-            entry.ljust(width)
-            for entry, width in zip((row[0] or "\\", *row[1:]), widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
