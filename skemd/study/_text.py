@@ -104,7 +104,7 @@ def _by_bin(rows, by, entries_of):
     """Collect entries by bin; `entries_of` gives a row's by the heads of columns."""
     columns, bins = [f"{by}", "wafers"], {}
     for row in rows:
-        place = f"{row[f'{by}_from']:g} to {row[f'{by}_to']:g}"
+        place = f"{row[f'{by}_from']:.3g} to {row[f'{by}_to']:.3g}"
         line = bins.setdefault(place, {by: place, "wafers": str(row["n_wafers"])})
         for head, entry in entries_of(row).items():
             line[head] = entry
