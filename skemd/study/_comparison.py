@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
@@ -205,11 +206,14 @@ def fitted(estimator, X, *, memory=None, verbose=0):
 
     Raises
     ------
+    ValueError
+        If the estimator cannot be a key of the cache.
     KeyboardInterrupt
         If Ctrl-C ends the fit: half a training is nothing to compare or to keep.
     """
     if memory is None:
         return _fit(estimator, X, None, verbose)
+    _check_key(estimator)
     fit = check_memory(memory).cache(_fit, ignore=["verbose"])
     return fit(estimator, X, _origin(), verbose)
 
@@ -297,6 +301,17 @@ def _seeded(estimator, seed):
 
 def _links_of(estimator):
     return estimator.get_params(deep=False).get("n_output_links")
+
+
+def _check_key(estimator):
+    try:
+        joblib.hash(estimator)
+    except Exception as error:  # whatever the pickling of its parameters raises
+        raise ValueError(
+            f"{estimator!r} cannot be a key of the cache: it does not pickle "
+            f"({type(error).__name__}). Define classes and functions at the top of a "
+            "module, or pass memory=None."
+        ) from error
 
 
 def _check_tasks(algorithms, seeds, metrics):
