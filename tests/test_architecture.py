@@ -200,7 +200,7 @@ def test_a_side_effect_would_be_found(statement, found):
 def test_the_numeric_modules_do_not_import_keras():
     script = """
 import importlib, sys
-for name in ("", ".geometry", ".distance", ".metrics", ".datasets"):
+for name in ("", ".geometry", ".distance", ".metrics", ".datasets", ".study"):
     importlib.import_module("skemd" + name)
     heavy = {"jax", "keras", "tensorflow", "torch"} & set(sys.modules)
     if heavy:
