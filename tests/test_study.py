@@ -23,6 +23,7 @@ from skemd.study import (
     profile,
     profile_ratios,
 )
+from skemd.study._comparison import _origin
 
 # Properties
 
@@ -246,6 +247,13 @@ def test_progress_goes_to_stderr_when_asked_for(capsys):
     assert "compare [########################] 2/2" in shown.err
 
 
+@pytest.mark.parametrize(("verbose", "passed_on"), [(0, 0), (1, 0), (2, 1)])
+def test_the_bars_of_algorithms_are_shown_last(verbose, passed_on, tmp_path):
+    log = tmp_path / "log"
+    compare([("blur", Blur(log=str(log)))], drawn, seeds=[4], verbose=verbose)
+    assert log.read_text() == f"4 {passed_on}\n"
+
+
 # The cache
 
 
@@ -276,6 +284,28 @@ def test_other_parameters_wafers_or_code_are_fitted_anew(tmp_path, monkeypatch):
     assert len(log.read_text().splitlines()) == 4
     fitted(Blur(log=str(log)), X, memory=memory)
     assert len(log.read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ("layers.py", True),
+        ("pretrained/x.npz", True),
+        ("_simplex.c", True),
+        ("plot.py", False),
+        ("study/_text.py", False),
+        ("datasets/descr/x.rst", False),
+    ],
+)
+def test_code_counts_where_it_makes_numbers(changed, counts, tmp_path, monkeypatch):
+    path = tmp_path / changed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("one")
+    monkeypatch.setattr("skemd.__file__", str(tmp_path / "__init__.py"))
+    before = _origin()
+    assert _origin() == before
+    path.write_text("two")
+    assert (_origin() != before) == counts
 
 
 def test_a_network_from_the_cache_gives_the_same_numbers(tmp_path):
