@@ -23,6 +23,13 @@ import numpy as np
 from skemd import EMDAutoencoder, study
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.datasets import load_wafers, make_wafers
+from skemd.metrics import (
+    centre_shift,
+    energy_response,
+    lost_fraction,
+    squared_difference,
+    width_change,
+)
 from skemd.plot import plot_profiles
 
 NAMES = {
@@ -34,7 +41,16 @@ NAMES = {
     "mse": "MSE",
 }
 METRIC = "emd_half_pitches"
-QUICK = {"wafers": 20_000, "test_wafers": 20_000, "steps": 2_000}
+# All of them are in links.csv. A wafer of which nothing came back is an even one.
+METRICS = {
+    METRIC: study.emd_of_reconstructions,
+    "centre_shift_half_pitches": functools.partial(centre_shift, empty_pred="even"),
+    "width_change_half_pitches": functools.partial(width_change, empty_pred="even"),
+    "squared_difference": functools.partial(squared_difference, empty_pred="even"),
+    "energy_response": energy_response,
+    "lost_cells_fraction": lost_fraction,
+}
+QUICK = {"wafers": 20_000, "test_wafers": 20_000, "steps": 1_500}
 FULL = {"wafers": 200_000, "test_wafers": 100_000, "steps": 40_000}
 TRAINING = {"batch_size": 250, "learning_rate": 0.01}
 
@@ -72,6 +88,7 @@ def main():
     comparisons = study.compare(
         algorithms_of(options),
         functools.partial(wafers_of, options),
+        metrics=METRICS,
         seeds=options.seeds,
         memory=options.cache,
         verbose=1,
@@ -170,7 +187,7 @@ def algorithms_of(options):
             ),
         ]
         # The receiver of these spreads what was not sent, as far as the sum tells.
-        spread = {"n_output_links": links, "rest": "even"}
+        spread = {"n_output_links": links, "sum_of": "not_sent", "rest": "even"}
         algorithms += [
             ("Threshold Sum, rest", ThresholdSum(threshold="links", **spread)),
             ("Best Choice, rest", BestChoice(**spread)),

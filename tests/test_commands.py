@@ -125,6 +125,9 @@ def test_the_papers_comparison_is_printed_drawn_and_written(tmp_path):
     assert bits["exact EMD", 2] == bits["telescope", 2] == 62
     assert bits["exact EMD", None] is bits["telescope", None] is None
     assert 0 < bits["Best Choice", 2] <= 64
+    # Autoencoders keep each wafer's sum.
+    assert rows[0]["energy_response_mean"] == 1
+    assert rows[0]["centre_shift_half_pitches_mean"] <= rows[0]["emd_half_pitches_mean"]
     written = {path.name: path for path in (tmp_path / "one").iterdir()}
     profiles = {name for name in written if name.startswith("profile_")}
     properties = ("occupancy_cells", "abs_eta", "charge_mip")
