@@ -27,6 +27,7 @@ _MODULES = (
     "losses",
     "metrics",
     "plot",
+    "study",
 )
 
 __all__ = [*_HOME_OF, *_MODULES]

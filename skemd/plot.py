@@ -1,4 +1,7 @@
-"""Pictures of wafers. Needs matplotlib: ``python -m pip install "skemd[plot]"``."""
+"""Pictures of wafers and of studies, drawn with matplotlib.
+
+It comes with ``python -m pip install "skemd[plot]"``.
+"""
 
 import numpy as np
 
@@ -6,10 +9,15 @@ from skemd._validation import as_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 
-__all__ = ["plot_reconstructions", "plot_wafer"]
+__all__ = ["plot_profiles", "plot_reconstructions", "plot_wafer"]
 
 # Near white where there is next to nothing.
 _COLOR_MAP = "magma_r"
+# The palette of Okabe and Ito, which everybody can tell apart; dashes and markers help
+# on paper.
+_LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_LINE_MARKERS = ("o", "s", "^", "D", "v", "P")
+_LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 
 
 def plot_wafer(wafer, *, geometry="wafer", ax=None, vmax=None):
@@ -116,6 +124,58 @@ def plot_reconstructions(X, reconstructions, *, geometry="wafer", n_wafers=5):
             else:
                 ax.set_title(f"EMD {distance:.2f}", fontsize=9)
     return figure
+
+
+def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
+    """Draw medians with their bands against a property, several in one axes.
+
+    Parameters
+    ----------
+    profiles : dict of str to Profile or Ratios
+        What :mod:`skemd.study` gives, by the names for the legend. Up to six are told
+        apart.
+    xlabel, ylabel : str
+        What property and number are, with their units.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where to draw; None for a new figure.
+    band : bool or collection of str, default=True
+        Whether to fill between `low` and `high`, or the names of those to do it for.
+
+    Returns
+    -------
+    artists : dict of str to (Line2D, FillBetweenPolyCollection or None)
+        The line through the middles, a marker on each bin with wafers, and the band.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are none, or more than six.
+    """
+    plt = _pyplot()
+    if not 1 <= len(profiles) <= len(_LINE_COLORS):
+        raise ValueError(
+            f"plot_profiles draws 1 to {len(_LINE_COLORS)} profiles; got "
+            f"{len(profiles)}. Draw them in several axes."
+        )
+    ax = ax if ax is not None else plt.subplots()[1]
+    artists = {}
+    looks = zip(_LINE_COLORS, _LINE_MARKERS, _LINE_STYLES, strict=True)
+    for (name, found), (color, marker, style) in zip(
+        profiles.items(), looks, strict=False
+    ):
+        look = {"color": color, "marker": marker, "linestyle": style, "markersize": 4}
+        (line,) = ax.plot(found.centers, found.middle, label=name, **look)
+        filled = None
+        if band is True or (band and name in band):
+            filled = ax.fill_between(
+                found.centers, found.low, found.high, color=color, alpha=0.2, lw=0
+            )
+        artists[name] = line, filled
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(fontsize=8)
+    return artists
 
 
 def _pyplot():

@@ -53,7 +53,7 @@ FLOORS = [
         "baselines",
         "pretrained",
     },
-    {"_versions", "firmware", "plot"},
+    {"_versions", "firmware", "plot", "study"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -245,9 +245,10 @@ def test_an_unknown_name_is_an_attribute_error():
         skemd.x  # noqa: B018
 
 
-@pytest.mark.parametrize(
-    "name", ["baselines", "datasets", "distance", "firmware", "geometry", "metrics"]
-)
+MODULES = "baselines datasets distance firmware geometry metrics study"
+
+
+@pytest.mark.parametrize("name", MODULES.split())
 def test_every_name_in_all_exists(name):
     module = importlib.import_module(f"skemd.{name}")
     missing = [public for public in module.__all__ if not hasattr(module, public)]

@@ -12,6 +12,7 @@ from engines import skip_without_simplex
 
 from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
+from skemd.study import read_csv
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,6 +100,69 @@ def test_the_learned_emd_is_drawn_for_all_heads(tmp_path):
     assert spreads.keys() == {"linear", "bounded", "potential"}
     assert 0 < spreads["potential"] < spreads["bounded"] < spreads["linear"]
     assert (tmp_path / "learned_emd.png").stat().st_size > 10_000
+
+
+REPRODUCE = ROOT / "examples" / "reproduce_paper.py"
+
+
+def test_the_papers_comparison_is_printed_drawn_and_written(tmp_path):
+    options = {"--seeds": 0, "--links": 2, "--cache": tmp_path / "cache"}
+    sizes = {"--wafers": 100, "--test-wafers": 300, "--steps": 2}
+    words = [word for option in {**options, **sizes}.items() for word in option]
+    for name in ("one", "two"):
+        outcome = run(
+            *(REPRODUCE, "--losses", "emd", "telescope", *words),
+            *("--output", tmp_path / name),
+            folder=tmp_path,
+        )
+        assert outcome.returncode == 0, outcome.stderr
+        assert "compare [########" in outcome.stderr
+    rows = read_csv(tmp_path / "one" / "links.csv")
+    bits = {
+        (row["algorithm"], row["n_output_links"]): row["payload_bits_max"]
+        for row in rows
+    }
+    assert bits["exact EMD", 2] == bits["telescope", 2] == 62
+    assert bits["exact EMD", None] is bits["telescope", None] is None
+    assert 0 < bits["Best Choice", 2] <= 64
+    # Autoencoders keep each wafer's sum.
+    assert rows[0]["energy_response_mean"] == 1
+    assert rows[0]["centre_shift_half_pitches_mean"] <= rows[0]["emd_half_pitches_mean"]
+    written = {path.name: path for path in (tmp_path / "one").iterdir()}
+    profiles = {name for name in written if name.startswith("profile_")}
+    properties = ("occupancy_cells", "abs_eta", "charge_mip")
+    assert profiles == {f"profile_{name}.csv" for name in properties}
+    ratios = read_csv(written["ratios_occupancy_cells.csv"])
+    assert len(ratios) == 10
+    assert ratios[0]["paper_ratio"] == pytest.approx(0.953 / 1.34, rel=1e-5)
+    for name in ("profiles.png", "links.png"):
+        assert written[name].stat().st_size > 10_000
+    # What came from the cache is the same, byte by byte.
+    for name in written.keys() - {"profiles.png", "links.png"}:
+        again = (tmp_path / "two" / name).read_bytes()
+        assert again == written[name].read_bytes(), name
+
+
+def test_the_papers_comparison_takes_a_file_and_a_single_loss(tmp_path, csv_file):
+    outcome = run(
+        *(REPRODUCE, "--data", csv_file, "--losses", "mse", "--steps", 2),
+        *("--seeds", 0, "--links", 5, "--output", tmp_path / "out"),
+        folder=tmp_path,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    settings = read_csv(tmp_path / "out" / "settings.csv")
+    values = {row["setting"]: row["value"] for row in settings}
+    assert (values["wafers"], values["n_train"], values["n_test"]) == (
+        *("wafers.csv", 240, 60),
+    )
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    # It carries no eta, and there is nothing to divide by.
+    assert {name for name in names if name.startswith(("profile_", "ratios_"))} == {
+        "profile_occupancy_cells.csv",
+        "profile_charge_mip.csv",
+    }
+    (row,) = [line for line in outcome.stdout.splitlines() if "5      MSE" in line]
+    assert row.split()[4:6] == ["158.0", "158"]
 
 
 def test_other_geometries_have_a_row_for_each_head(monkeypatch):

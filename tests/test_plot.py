@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 
 from skemd.distance import paired_emd
 from skemd.geometry import grid, hgcal_wafer
-from skemd.plot import plot_reconstructions, plot_wafer
+from skemd.plot import plot_profiles, plot_reconstructions, plot_wafer
+from skemd.study import profile, profile_ratios
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,63 @@ def test_reconstructions_stand_below_their_wafers_with_the_exact_emd():
 def test_a_wrong_number_of_cells_is_an_error():
     with pytest.raises(ValueError, match="47 columns"):
         plot_wafer(np.ones(47))
+
+
+@pytest.fixture
+def profiles():
+    edges = [0, 2, 4, 8]
+    by = [0, 1, 2, 2, 6]
+    return {
+        "EMD-CNN": profile([1, 2, 3, 4, 5], by, edges),
+        "telescope": profile([2, 3, 4, 5, 6], [*by[:2], 9, 9, 6], edges),
+    }
+
+
+def test_profiles_are_lines_through_medians_with_bands(profiles):
+    _, (ax, other) = plt.subplots(1, 2)
+    artists = plot_profiles(profiles, "cells", "EMD (1.21 cm)", ax=ax)
+    assert list(artists) == list(profiles)
+    for name, (line, band) in artists.items():
+        found = profiles[name]
+        np.testing.assert_array_equal(line.get_xdata(), [1, 3, 6])
+        np.testing.assert_array_equal(line.get_ydata(), found.middle)
+        heights = np.concatenate([path.vertices[:, 1] for path in band.get_paths()])
+        assert {*heights} == {*found.low[found.n_wafers > 0]} | {
+            *found.high[found.n_wafers > 0]
+        }
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("cells", "EMD (1.21 cm)")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(profiles)
+    assert not other.lines
+
+
+def test_lines_differ_in_more_than_colour(profiles):
+    artists = plot_profiles(dict.fromkeys("abcdef", profiles["telescope"]), "x", "y")
+    lines = [line for line, _ in artists.values()]
+    for look in ("get_color", "get_marker"):
+        assert len({getattr(line, look)() for line in lines}) == 6
+
+
+def test_bands_may_be_left_out_or_named(profiles):
+    assert [
+        band for _, band in plot_profiles(profiles, "", "", band=False).values()
+    ] == [None, None]
+    artists = plot_profiles(profiles, "", "", band=["telescope"])
+    assert artists["EMD-CNN"][1] is None
+    assert artists["telescope"][1] is not None
+
+
+def test_ratios_are_drawn_like_profiles(profiles):
+    ratios = profile_ratios([profiles["EMD-CNN"]], [profiles["telescope"]])
+    ((line, _),) = plot_profiles({"ratio": ratios}, "cells", "ratio").values()
+    np.testing.assert_allclose(line.get_ydata(), [1.5 / 2.5, np.nan, 5 / 6])
+
+
+def test_more_profiles_than_colours_are_refused(profiles):
+    with pytest.raises(ValueError, match="draws 1 to 6 profiles; got 0"):
+        plot_profiles({}, "", "")
+    seven = {str(k): profiles["telescope"] for k in range(7)}
+    with pytest.raises(ValueError, match=r"got 7\. Draw them in several axes"):
+        plot_profiles(seven, "", "")
 
 
 def test_a_missing_matplotlib_is_named(monkeypatch):

@@ -1,0 +1,113 @@
+"""Fill the page "Results" from the files of studies.
+
+    python docs/fill_results.py generated=output/generated real=output/real
+
+rewrites what stands between the page's markers: for each study that is named, its
+settings, the tables of its CSV files, and the figures, which are copied to
+``docs/figures``. Studies that are not named stay as they are, so nothing on the page
+is typed by hand.
+"""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+from skemd.study import (
+    links_table,
+    profiles_table,
+    ratios_table,
+    read_csv,
+    rst_table,
+)
+
+DOCS = Path(__file__).parent
+FIGURES = ("profiles.png", "links.png")
+PROPERTIES = {
+    "occupancy_cells": "Against occupancy, in cells above 1 transverse MIP",
+    "abs_eta": "Against the pseudorapidity of the wafer",
+    "charge_mip": "Against the charge of the wafer, in transverse MIP",
+}
+# ".. begin generated" to ".. end generated", with anything in between.
+BLOCK = r"(?<=^\.\. begin {study}\n)(?s:.*?)(?=^\.\. end {study}$)"
+
+
+def main():
+    """Rewrite the blocks of the studies that are named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("studies", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--page", type=Path, default=DOCS / "results.rst")
+    options = parser.parse_args()
+    page = options.page.read_text(encoding="utf-8")
+    for study in options.studies:
+        name, _, folder = study.partition("=")
+        page = filled(page, name, block_of(name, Path(folder)))
+        copy_figures(name, Path(folder), options.page.parent / "figures")
+    options.page.write_text(page, encoding="utf-8")
+
+
+def filled(page, study, block):
+    """Return the page with the block of one study in place of the one it had."""
+    pattern = re.compile(BLOCK.format(study=re.escape(study)), flags=re.MULTILINE)
+    page, n_found = pattern.subn(lambda found: f"\n{block}\n\n", page)
+    if n_found != 1:
+        raise SystemExit(
+            f"The page has {n_found} blocks from '.. begin {study}' to '.. end "
+            f"{study}'; it should have one. Check the name of the study."
+        )
+    return page
+
+
+def block_of(name, folder):
+    """Return what the page says of one study."""
+    settings = read_csv(folder / "settings.csv")
+    parts = [
+        rst_table(
+            [
+                ("setting", "value"),
+                *((row["setting"], str(row["value"])) for row in settings),
+            ]
+        )
+    ]
+    for by, title in PROPERTIES.items():
+        if (folder / f"profile_{by}.csv").exists():
+            parts += [f"**{title}.**", *tables_against(by, folder)]
+    parts += figure(name, "profiles.png")
+    parts += ["**At equal bandwidth.**", links_table(read_csv(folder / "links.csv"))]
+    parts += figure(name, "links.png")
+    return "\n\n".join(parts)
+
+
+def tables_against(by, folder):
+    """Return medians of the losses, and their ratios where there are any."""
+    ratios_file = folder / f"ratios_{by}.csv"
+    rows = read_csv(folder / f"profile_{by}.csv")
+    if not ratios_file.exists():
+        return [profiles_table(rows, by)]
+    ratios = read_csv(ratios_file)
+    links = ratios[0]["n_output_links"]
+    names = {ratios[0]["ours"], *(row["other"] for row in ratios)}
+    shown = [
+        row
+        for row in rows
+        if row["algorithm"] in names and row["n_output_links"] == links
+    ]
+    return [profiles_table(shown, by), ratios_table(ratios, by)]
+
+
+def figure(study, name):
+    """Return the lines that show one figure."""
+    return [f".. image:: figures/{study}_{name}\n   :width: 100%"]
+
+
+def copy_figures(study, folder, figures):
+    """Put the figures of one study beside the page."""
+    figures.mkdir(exist_ok=True)
+    for name in FIGURES:
+        shutil.copyfile(folder / name, figures / f"{study}_{name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,370 @@
+"""The paper's comparison of losses, and the one with the algorithms of today's chip.
+
+Is an encoder that is trained on a learned earth mover's distance (EMD) better than one
+trained on squared errors, and than what the concentrator chip can send without a
+network? This script trains the encoders with the chip's roundings, and in floating
+point beside them, on generated wafers or on your own (``--data FILE_OR_FOLDER``), for 2
+to 5 output links and three seeds. It prints and draws the exact EMD of wafers set aside
+against occupancy, |eta| and charge, as figures of arXiv:2306.04712 do, with the paper's
+ratios beside ours, and the table of all algorithms at equal bandwidth with the bits
+that they really send. The quick setting is meant for 15 minutes on two cores; with
+``--full`` it takes hours. With ``--cache FOLDER`` what has been trained once is not
+trained again.
+"""
+
+import argparse
+import functools
+import math
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skemd import EMDAutoencoder, study
+from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
+from skemd.datasets import load_wafers, make_wafers
+from skemd.metrics import (
+    centre_shift,
+    energy_response,
+    lost_fraction,
+    squared_difference,
+    width_change,
+)
+from skemd.plot import plot_profiles
+
+NAMES = {
+    "emdcnn": "EMD-CNN",
+    "emd": "exact EMD",
+    "sinkhorn": "Sinkhorn",
+    "telescope": "telescope",
+    "weighted_mse": "weighted MSE",
+    "mse": "MSE",
+}
+METRIC = "emd_half_pitches"
+# All of them are in links.csv. A wafer of which nothing came back is an even one.
+METRICS = {
+    METRIC: study.emd_of_reconstructions,
+    "centre_shift_half_pitches": functools.partial(centre_shift, empty_pred="even"),
+    "width_change_half_pitches": functools.partial(width_change, empty_pred="even"),
+    "squared_difference": functools.partial(squared_difference, empty_pred="even"),
+    "energy_response": energy_response,
+    "lost_cells_fraction": lost_fraction,
+}
+QUICK = {"wafers": 20_000, "test_wafers": 20_000, "steps": 1_500}
+FULL = {"wafers": 200_000, "test_wafers": 100_000, "steps": 40_000}
+TRAINING = {"batch_size": 250, "learning_rate": 0.01}
+
+# The paper's ten bins of occupancy and |eta|.
+EDGES = {
+    "occupancy_cells": np.linspace(0, 39, 11),
+    "abs_eta": np.linspace(1.6, 3.0, 11),
+    "charge_mip": np.geomspace(0.1, 1000, 9),
+}
+LABELS = {
+    "occupancy_cells": "trigger cells above 1 transverse MIP",
+    "abs_eta": "|eta| of the wafer",
+    "charge_mip": "charge of the wafer (transverse MIP)",
+}
+# Medians read off the paper's figures, bin by bin, in half trigger-cell pitches.
+PAPER = {
+    "occupancy_cells": {
+        "EMD-CNN": [0.953, 0.94, 0.86, 0.75, 0.67, 0.652, 0.673, 0.647, 0.617, 0.573],
+        "telescope": [1.34, 1.28, 1.125, 0.97, 0.885, 0.865, 0.89, 0.865, 0.80, 0.77],
+        "weighted MSE": [1.73, 1.475, 1.335, 1.3, 1.315, 1.28, 1.15, 1.09, 1.05, 1.01],
+    },
+    "abs_eta": {
+        "EMD-CNN": [0.945, 0.985, 1.003, 0.98, 0.94, 0.882, 0.85, 0.762, 0.728, 0.645],
+        "telescope": [1.375, 1.41, 1.39, 1.33, 1.245, 1.14, 1.08, 0.945, 0.887, 0.857],
+        "weighted MSE": [1.8, 1.65, 1.54, 1.46, 1.38, 1.3, 1.26, 1.175, 1.145, 1.09],
+    },
+}
+# Bins with fewer wafers of a seed are drawn, but nothing is claimed of them.
+ENOUGH_WAFERS = 200
+
+
+def main():
+    """Fit and measure everything, print the tables, write the files."""
+    options = parsed_options()
+    comparisons = study.compare(
+        algorithms_of(options),
+        functools.partial(wafers_of, options),
+        metrics=METRICS,
+        seeds=options.seeds,
+        memory=options.cache,
+        verbose=1,
+    )
+    properties = list(comparisons[0].properties)
+    reference = NAMES[options.losses[0]], max(options.links)
+    others = [(NAMES[loss], max(options.links)) for loss in options.losses[1:]]
+    files = {"links.csv": study.link_rows(comparisons)}
+    for by in properties:
+        files[f"profile_{by}.csv"] = rows_of_profiles(comparisons, by)
+        files[f"ratios_{by}.csv"] = rows_of_ratios(comparisons, reference, others, by)
+    files["settings.csv"] = rows_of_settings(options, comparisons)
+    for name, rows in files.items():
+        if rows:
+            study.write_csv(options.output / name, rows)
+    print_tables(files, properties, [reference, *others])
+    shown = [reference, *others, *drawn_baselines(comparisons, max(options.links))]
+    figure = draw_profiles(comparisons, properties, shown, len(others))
+    figure.savefig(options.output / "profiles.png", dpi=120)
+    draw_links(files["links.csv"]).savefig(options.output / "links.png", dpi=120)
+    print(f"{', '.join(files)}, profiles.png and links.png: {options.output}")
+
+
+def parsed_options():
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--full", action="store_true", help="more wafers and steps")
+    add("--data", help="CSV file of wafers, or a folder of them")
+    add("--eta-column", help="of the file, such as tc_eta; default: no |eta|")
+    add("--wafers", type=int, help=f"to train on, default {QUICK['wafers']}")
+    add("--test-wafers", type=int, help="set aside; with --data a fifth is")
+    add("--steps", type=int, help=f"of each training, default {QUICK['steps']}")
+    add("--seeds", type=int, nargs="+", default=[1000, 1001, 1002])
+    add("--links", type=int, nargs="+", default=[2, 3, 4, 5], choices=[2, 3, 4, 5])
+    losses = ["emdcnn", "telescope", "weighted_mse"]
+    add("--losses", nargs="+", default=losses, choices=NAMES, help="ours is the first")
+    add("--cache", help="folder that keeps what has been trained")
+    add("--output", type=Path, default=Path("output") / "reproduce_paper")
+    options = parser.parse_args()
+    for name, value in (FULL if options.full else QUICK).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+def wafers_of(options, seed):
+    """Return wafers to train on and wafers set aside, in an order of the seed's own."""
+    if options.data is None:
+        n_samples = options.wafers + options.test_wafers
+        X, known = make_wafers(n_samples, random_state=seed, return_info=True)
+        n_test, eta = options.test_wafers, known["eta"]
+    else:
+        X, eta = loaded(options.data, options.eta_column)
+        n_test = max(1, round(0.2 * len(X)))
+    order = np.random.default_rng(seed).permutation(len(X))
+    test, train = np.split(order, [n_test])
+    properties = {"occupancy_cells": study.occupancy(X[test])}
+    if eta is not None:
+        properties["abs_eta"] = np.abs(eta[test])
+    properties["charge_mip"] = study.charge_in_mip(X[test])
+    return study.Wafers(X[train], X[test], properties)
+
+
+def loaded(path, eta_column):
+    """Return the wafers with charge of a file, and their eta if it is there."""
+    if eta_column is None:
+        return load_wafers(path, drop_empty=True), None
+    X, extra = load_wafers(path, columns=(eta_column,), drop_empty=True)
+    return X, extra[eta_column]
+
+
+def algorithms_of(options):
+    """Return names and estimators, those in floating point first."""
+    n_train = len(wafers_of(options, options.seeds[0]).train)
+    # A tenth of them watches for early stopping.
+    steps_per_epoch = math.ceil(0.9 * n_train / TRAINING["batch_size"])
+    epochs = max(2, round(options.steps / steps_per_epoch))
+    network = functools.partial(
+        EMDAutoencoder, epochs=epochs, patience=epochs, **TRAINING
+    )
+    algorithms = [
+        (NAMES[loss], network(loss=loss, n_output_links=links))
+        for links in [None, *options.links]
+        for loss in options.losses
+    ]
+    for links in options.links:
+        algorithms += [
+            ("Threshold Sum", ThresholdSum(threshold="links", n_output_links=links)),
+            ("Best Choice", BestChoice(n_output_links=links)),
+            *(
+                (kind, SuperTriggerCell(algorithm=kind, n_output_links=links))
+                for kind in ("STC4_9", "STC16_9", "STC4_7", "CTC4_7")
+            ),
+        ]
+        # The receiver of these spreads what was not sent, as far as the sum tells.
+        spread = {"n_output_links": links, "sum_of": "not_sent", "rest": "even"}
+        algorithms += [
+            ("Threshold Sum, rest", ThresholdSum(threshold="links", **spread)),
+            ("Best Choice, rest", BestChoice(**spread)),
+        ]
+    return algorithms
+
+
+def rows_of_profiles(comparisons, by):
+    """Return the profile of every algorithm against one property."""
+    found = study.pooled_profiles(comparisons, METRIC, by, EDGES[by])
+    return [
+        row
+        for (name, links), one in found.items()
+        for row in study.profile_rows(
+            one, by, METRIC, algorithm=name, n_output_links=links
+        )
+    ]
+
+
+def rows_of_ratios(comparisons, reference, others, by):
+    """Return our medians over those of the other losses, and the paper's."""
+    rows = []
+    for other in others:
+        found = study.ratios_over_seeds(
+            comparisons, reference, other, METRIC, by, EDGES[by]
+        )
+        columns = {"ours": reference[0], "other": other[0], "n_output_links": other[1]}
+        papers = paper_ratios(by, other[0])
+        for row, paper in zip(
+            study.profile_rows(found, by, "ratio", **columns), papers, strict=True
+        ):
+            rows.append({**row, "paper_ratio": paper})
+    return rows
+
+
+def paper_ratios(by, other):
+    """Return the paper's EMD-CNN over another loss in each bin, None where it has none.
+
+    They are for 5 links.
+    """
+    medians = PAPER.get(by, {})
+    if other not in medians:
+        return [None] * (len(EDGES[by]) - 1)
+    return list(np.divide(medians["EMD-CNN"], medians[other]))
+
+
+def rows_of_settings(options, comparisons):
+    """Return what whoever repeats the study has to set."""
+    first = wafers_of(options, options.seeds[0])
+    settings = {
+        "wafers": "generated" if options.data is None else Path(options.data).name,
+        "n_train": len(first.train),
+        "n_test": len(first.test),
+        "steps": options.steps,
+        "seeds": " ".join(map(str, options.seeds)),
+        "losses": " ".join(options.losses),
+        "links": " ".join(map(str, options.links)),
+        "n_comparisons": len(comparisons),
+    }
+    return [{"setting": name, "value": value} for name, value in settings.items()]
+
+
+def print_tables(files, properties, networks):
+    """Print profiles and ratios of the losses, and the table at equal bandwidth."""
+    print("\nexact EMD of wafers set aside, in half trigger-cell pitches (1.2084 cm)")
+    for by in properties:
+        of_networks = [
+            row
+            for row in files[f"profile_{by}.csv"]
+            if (row["algorithm"], row["n_output_links"]) in networks
+        ]
+        print(f"\nmedian [16% 84%] against {LABELS[by]}")
+        print(study.profiles_table(of_networks, by, METRIC))
+        ratios = files[f"ratios_{by}.csv"]
+        if ratios:
+            print(
+                "\nratios of medians, mean (range) over seeds; fewest wafers of a seed"
+            )
+            print(study.ratios_table(ratios, by))
+            print("\n".join(verdicts(ratios)))
+    print("\nall algorithms at equal bandwidth, mean (range) over seeds")
+    print(study.links_table(files["links.csv"], METRIC))
+
+
+def verdicts(ratios):
+    """Return a line for each other loss: the bins with enough wafers together."""
+    lines = []
+    for other in dict.fromkeys(row["other"] for row in ratios):
+        rows = [
+            row
+            for row in ratios
+            if row["other"] == other and row["n_wafers"] >= ENOUGH_WAFERS
+        ]
+        if not rows:
+            continue
+        means = [row["ratio_mean"] for row in rows]
+        line = (
+            f"{rows[0]['ours']} / {other} over {len(rows)} bins of at least "
+            f"{ENOUGH_WAFERS} wafers: mean {np.mean(means):.2f}, "
+            f"{min(means):.2f} to {max(means):.2f}"
+        )
+        papers = [row["paper_ratio"] for row in rows]
+        if None not in papers:
+            line += f"; the paper's there {min(papers):.2f} to {max(papers):.2f}"
+        lines.append(line)
+    return lines
+
+
+def drawn_baselines(comparisons, links):
+    """Return which algorithms without a network stand in the figure."""
+    known = {(one.algorithm, one.n_output_links) for one in comparisons}
+    names = ("Best Choice", "Threshold Sum", "STC4_9")
+    return [(name, links) for name in names if (name, links) in known]
+
+
+def draw_profiles(comparisons, properties, shown, n_others):
+    """Draw EMD with bands above ratios, a column for each property."""
+    figure, axes = plt.subplots(
+        1 + (n_others > 0),
+        len(properties),
+        figsize=(5 * len(properties), 4 + 3 * (n_others > 0)),
+        squeeze=False,
+        layout="constrained",
+    )
+    networks = shown[: 1 + n_others]
+    bands = [name for name, _ in networks]
+    for by, column in zip(properties, axes.T, strict=True):
+        found = study.pooled_profiles(comparisons, METRIC, by, EDGES[by])
+        profiles = {name: found[name, links] for name, links in shown}
+        plot_profiles(profiles, LABELS[by], "EMD (1.21 cm)", ax=column[0], band=bands)
+        column[0].set_ylim(0)
+        if n_others:
+            draw_ratios(comparisons, networks, by, column[1])
+        if by == "charge_mip":
+            for ax in column:
+                ax.set_xscale("log")
+    return figure
+
+
+def draw_ratios(comparisons, networks, by, ax):
+    """Draw ratios to the other losses with their ranges, and the paper's as crosses."""
+    ours, *others = networks
+    ratios = {
+        f"{ours[0]} / {other[0]}": study.ratios_over_seeds(
+            comparisons, ours, other, METRIC, by, EDGES[by]
+        )
+        for other in others
+    }
+    artists = plot_profiles(ratios, LABELS[by], "ratio of medians", ax=ax)
+    for (line, _), other in zip(artists.values(), others, strict=True):
+        papers = np.array(paper_ratios(by, other[0]), dtype=float)
+        if np.isfinite(papers).any():
+            look = {"color": line.get_color(), "label": f"paper, / {other[0]}"}
+            ax.plot(line.get_xdata(), papers, "x", **look)
+    ax.axhline(1, color="0.5", linewidth=0.8)
+    ax.set_ylim(0)
+    ax.legend(fontsize=8)
+
+
+def draw_links(rows):
+    """Draw the mean EMD of every algorithm against the bits that it sends."""
+    figure, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    names = dict.fromkeys(row["algorithm"] for row in rows)
+    for number, name in enumerate(names):
+        points = [
+            (row["payload_bits_mean"], row[f"{METRIC}_mean"])
+            for row in rows
+            if row["algorithm"] == name and row["n_output_links"] is not None
+        ]
+        if points:
+            marker, color = "os^DvP*X<>hd"[number % 12], plt.cm.viridis(number / 12)
+            ax.plot(*zip(*points, strict=True), marker=marker, color=color, label=name)
+    ax.set(xlabel="mean payload (bits a wafer)", ylabel="mean EMD (1.21 cm)")
+    ax.set_ylim(0)
+    ax.legend(fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+"""The loop of a study: draw wafers, fit algorithms, measure what comes back."""
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_memory
+
+import skemd
+from skemd._codes import MODULE_SUM
+from skemd._progress import ProgressBar
+from skemd._validation import as_wafers
+from skemd.distance import paired_emd
+from skemd.firmware._payload import HEADER_BITS
+
+__all__ = [
+    "Comparison",
+    "Wafers",
+    "compare",
+    "emd_of_reconstructions",
+    "fitted",
+    "payload_bits",
+]
+
+# Code and the weights that ship; what only shows or exports results does not change
+# them.
+_SOURCES = (".py", ".c", ".h", ".npz")
+_WITHOUT_INFLUENCE = ("plot.py", "study", "firmware")
+
+
+class Wafers(NamedTuple):
+    """Wafers to fit on, wafers set aside, and what is known about the latter.
+
+    Attributes
+    ----------
+    train : ndarray of shape (n_train, n_cells)
+        Charges in CALQ counts.
+    test : ndarray of shape (n_test, n_cells)
+        Likewise.
+    properties : dict of str to ndarray of shape (n_test,)
+        What profiles are taken against, by names that hold the unit.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    properties: dict
+
+
+class Comparison(NamedTuple):
+    """What one algorithm made of the wafers of one seed.
+
+    Attributes
+    ----------
+    algorithm : str
+        Its name.
+    n_output_links : int or None
+        Links that it sends on; None where it is not made for a number of them.
+    seed : int
+        Of the wafers, and of the algorithm where it has a `random_state`.
+    values : dict of str to ndarray of shape (n_test,)
+        For each metric a number for each wafer set aside.
+    payload_bits : ndarray of shape (n_test,)
+        Bits that each wafer needs; NaN for codes in floating point.
+    lost : ndarray of bool of shape (n_test,)
+        Wafers of which no charge came back.
+    properties : dict of str to ndarray of shape (n_test,)
+        Of these wafers.
+    """
+
+    algorithm: str
+    n_output_links: int | None
+    seed: int
+    values: dict
+    payload_bits: np.ndarray
+    lost: np.ndarray
+    properties: dict
+
+
+def emd_of_reconstructions(X_true, X_pred):
+    """Return the exact EMD of wafers to what came back, the lost ones included.
+
+    There is no EMD to a wafer without charge. One of which nothing came back counts as
+    spread evenly over the cells, which is all that its receiver can say of it; to leave
+    it out would favour whoever sends nothing.
+
+    Parameters
+    ----------
+    X_true, X_pred : array-like of shape (n_samples, 48), or images of a layout
+        Charges in any unit.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_samples,)
+        In half trigger-cell pitches (1.2084 cm).
+
+    Raises
+    ------
+    ValueError
+        If a true wafer has no charge, or the wafers do not pair up.
+    """
+    X_pred, _ = as_wafers(X_pred, "X_pred", allow_empty=True)
+    lost = ~X_pred.any(axis=1, keepdims=True)
+    return paired_emd(X_true, np.where(lost, 1.0, X_pred))
+
+
+def compare(
+    algorithms, draw_wafers, *, metrics=None, seeds=(0, 1, 2), memory=None, verbose=0
+):
+    """Fit every algorithm with every seed, and measure it on wafers set aside.
+
+    Parameters
+    ----------
+    algorithms : sequence of (str, estimator)
+        Names and unfitted estimators with `fit` and `predict`. They are not changed.
+        Those with a parameter `n_output_links` may share a name for different links.
+    draw_wafers : callable
+        ``draw_wafers(seed)`` -> Wafers, the same ones for the same seed.
+    metrics : dict of str to callable or None, default=None
+        ``metric(X_true, X_pred)`` -> (n_test,), by names that hold the unit, since
+        files name columns after them. None for "emd_half_pitches", the exact EMD of
+        :func:`emd_of_reconstructions`.
+    seeds : sequence of int, default=(0, 1, 2)
+        Each determines wafers and, where an algorithm has it, `random_state`.
+    memory : str, joblib.Memory or None, default=None
+        Folder where fitted algorithms are kept; what is there is not fitted again. See
+        :func:`fitted`.
+    verbose : int, default=0
+        1 for a progress bar on stderr, 2 for those of the algorithms as well.
+
+    Returns
+    -------
+    comparisons : list of Comparison
+        Seed by seed, in the order of `algorithms`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare, two algorithms cannot be told apart, or a
+        metric does not give one number for each wafer.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from skemd.datasets import make_wafers
+    >>> from skemd.study import Wafers, compare, occupancy
+    >>> def draw_wafers(seed):
+    ...     X = make_wafers(40, random_state=seed)
+    ...     return Wafers(X, X, {"occupancy_cells": occupancy(X)})
+    >>> # Any estimator will do; this one makes an average wafer of each.
+    >>> class Average(DummyRegressor):
+    ...     def fit(self, X):
+    ...         return super().fit(X, X)
+    >>> (found,) = compare([("average", Average())], draw_wafers, seeds=[0])
+    >>> found.values["emd_half_pitches"].shape
+    (40,)
+    """
+    metrics = metrics or {"emd_half_pitches": emd_of_reconstructions}
+    _check_tasks(algorithms, seeds, metrics)
+    bar = ProgressBar(len(seeds) * len(algorithms), "compare", verbose)
+    comparisons = []
+    try:
+        for seed in seeds:
+            wafers = draw_wafers(seed)
+            for name, estimator in algorithms:
+                bar.update(len(comparisons), f"{name}, seed {seed}")
+                estimator = fitted(
+                    _seeded(estimator, seed),
+                    wafers.train,
+                    memory=memory,
+                    verbose=max(verbose - 1, 0),
+                )
+                comparisons.append(_measured(name, estimator, seed, wafers, metrics))
+        bar.update(len(comparisons))
+    finally:
+        bar.close()
+    return comparisons
+
+
+def fitted(estimator, X, *, memory=None, verbose=0):
+    """Return a fitted copy of an estimator, from the cache if it is there.
+
+    The key of the cache is the estimator's class and parameters, the wafers, the code
+    and the networks of skemd, and Keras's backend: whoever changes any of them gets a
+    new fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted; it is not changed. A fit repeats itself only with a `random_state`.
+    X : ndarray of shape (n_samples, n_cells)
+        Charges.
+    memory : str, joblib.Memory or None, default=None
+        Folder of the cache; None for none.
+    verbose : int, default=0
+        What the estimator's `verbose` is set to for the fit, if it has one.
+
+    Returns
+    -------
+    estimator : estimator
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If the estimator cannot be a key of the cache.
+    KeyboardInterrupt
+        If Ctrl-C ends the fit: half a training is nothing to compare or to keep.
+    """
+    if memory is None:
+        return _fit(estimator, X, None, verbose)
+    _check_key(estimator)
+    fit = check_memory(memory).cache(_fit, ignore=["verbose"])
+    return fit(estimator, X, _origin(), verbose)
+
+
+def _fit(estimator, X, origin, verbose):
+    """Fit a copy; `origin` is here for the cache's key alone."""
+    copy = clone(estimator)
+    if "verbose" in copy.get_params(deep=False):
+        copy.set_params(verbose=verbose)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".* was interrupted after")
+        try:
+            return copy.fit(X)
+        except UserWarning as warning:
+            raise KeyboardInterrupt(str(warning)) from warning
+
+
+def _origin():
+    """Return what decides about the numbers besides parameters and wafers."""
+    package = Path(skemd.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        place = path.relative_to(package)
+        if place.suffix in _SOURCES and place.parts[0] not in _WITHOUT_INFLUENCE:
+            digest.update(str(place).encode() + path.read_bytes())
+    # Not at the top: it imports Keras, which takes seconds.
+    from skemd._backend import keras
+
+    return digest.hexdigest(), keras.backend.backend()
+
+
+def payload_bits(estimator, X):
+    """Return the bits that a fitted algorithm sends for each wafer.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With a method `payload_bits`, or an EMDAutoencoder, which sends a header of 5
+        bits, the sum in 9, and its code.
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in CALQ counts.
+
+    Returns
+    -------
+    bits : ndarray of float of shape (n_samples,)
+        NaN for codes in floating point, and where nothing is known.
+    """
+    if hasattr(estimator, "payload_bits"):
+        return np.asarray(estimator.payload_bits(X), dtype=np.float64)
+    code_format = getattr(estimator, "latent_format_", None)
+    if code_format is None:
+        return np.full(len(X), np.nan)
+    bits = HEADER_BITS + MODULE_SUM.bits + estimator.n_components * code_format.bits
+    return np.full(len(X), float(bits))
+
+
+def _measured(name, estimator, seed, wafers, metrics):
+    X_pred = estimator.predict(wafers.test)
+    n_wafers = len(wafers.test)
+    values = {key: np.asarray(of(wafers.test, X_pred)) for key, of in metrics.items()}
+    columns = {**values, **wafers.properties}
+    for key, column in columns.items():
+        if np.shape(column) != (n_wafers,):
+            raise ValueError(
+                f"{key!r} must have a number for each of the {n_wafers} wafers set "
+                f"aside; got shape {np.shape(column)}."
+            )
+    return Comparison(
+        name,
+        _links_of(estimator),
+        seed,
+        values,
+        payload_bits(estimator, wafers.test),
+        ~np.any(X_pred, axis=1),
+        wafers.properties,
+    )
+
+
+def _seeded(estimator, seed):
+    copy = clone(estimator)
+    if "random_state" in copy.get_params(deep=False):
+        copy.set_params(random_state=seed)
+    return copy
+
+
+def _links_of(estimator):
+    return estimator.get_params(deep=False).get("n_output_links")
+
+
+def _check_key(estimator):
+    try:
+        joblib.hash(estimator)
+    except Exception as error:  # whatever the pickling of its parameters raises
+        raise ValueError(
+            f"{estimator!r} cannot be a key of the cache: it does not pickle "
+            f"({type(error).__name__}). Define classes and functions at the top of a "
+            "module, or pass memory=None."
+        ) from error
+
+
+def _check_tasks(algorithms, seeds, metrics):
+    if len(algorithms) == 0 or len(seeds) == 0:
+        raise ValueError(
+            "compare needs at least one algorithm and one seed; got "
+            f"{len(algorithms)} and {len(seeds)}."
+        )
+    if not isinstance(metrics, Mapping) or not all(map(callable, metrics.values())):
+        raise ValueError(
+            "metrics must map names to functions (X_true, X_pred) -> one number a "
+            f"wafer; got {metrics!r}."
+        )
+    keys = [(name, _links_of(estimator)) for name, estimator in algorithms]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"Two algorithms are called {twice[0]!r} with n_output_links={twice[1]}; "
+            "give each a name of its own."
+        )
