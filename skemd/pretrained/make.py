@@ -5,7 +5,7 @@ default one, in two rounds. An autoencoder that minimises a learned EMD finds pa
 which it is too small; so the second, final round also learns from pairs of wafers and
 reconstructions by autoencoders that were trained with the first round's result.
 
-It takes about 20 minutes on two cores and writes the file from which
+It takes about half an hour on two cores and writes the file from which
 ``EMDRegressor.from_pretrained("hgcal-wafer")`` reads. Seeds below 1000 are for
 training; whoever tests the result draws wafers from seeds above.
 """
