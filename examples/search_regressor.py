@@ -15,7 +15,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import (
@@ -176,8 +176,9 @@ def draw(rows):
         ylabel="median of |predicted - exact| / exact EMD",
         yscale="log",
     )
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.yaxis.set_minor_formatter(PercentFormatter(1))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.legend(ncols=2)
     return figure
 

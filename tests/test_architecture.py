@@ -245,10 +245,9 @@ def test_an_unknown_name_is_an_attribute_error():
         skemd.x  # noqa: B018
 
 
-MODULES = "baselines datasets distance firmware geometry metrics study"
-
-
-@pytest.mark.parametrize("name", MODULES.split())
+@pytest.mark.parametrize(
+    "name", "baselines datasets distance firmware geometry metrics study".split()
+)
 def test_every_name_in_all_exists(name):
     module = importlib.import_module(f"skemd.{name}")
     missing = [public for public in module.__all__ if not hasattr(module, public)]
