@@ -8,7 +8,9 @@ distance between cells, and that charge b gains most from over charge a,
 The maximum is the EMD, and the best f its gradient with respect to b. What is best at
 the cells that lose charge follows from what is best at those that gain it, and the
 other way round: a minimum over distances, the c-transform. So a network need only
-guess; transforms put the guess in order, and show the network where it was wrong.
+guess; transforms put the guess in order, and show the network where it was wrong. They
+also say where charge would go by the guess: where more or less of it arrives than there
+is, the potentials have to fall or rise.
 """
 
 import numpy as np
@@ -28,6 +30,9 @@ _CHARGE_POWER = 0.25
 _SMALLEST_SUM = 1e-35
 # Potentials are of this order, in largest distances of the geometry.
 _TYPICAL_POTENTIAL = 0.25
+# Imbalances over this many cells' mean charge reach the network; in the unit of the
+# trunk, half a mean charge, the refinements trained worse.
+_IMBALANCE_UNIT = 12.0
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -40,8 +45,11 @@ class LearnedPotentials(keras.layers.Layer):
     .. math:: f_j = -\epsilon \log \sum_i w_i^{1/4} \exp(-(f_i + d_{ij}) / \epsilon),
 
     nearly the smallest of :math:`f_i + d_{ij}`, and mirrored for those that it enters.
-    Each refinement moves the potentials some way to the transforms, and adds what a
-    hidden layer makes of both. All refinements share their weights.
+    The terms of the sum, over the sum, are the parts of cell j's charge that it would
+    take from each cell i; what cell i has to give, less what all would take from it, is
+    its imbalance, zero at the optimum. Each refinement moves the potentials some way to
+    the transforms, and adds what a hidden layer makes of both and of the imbalances.
+    All refinements share their weights.
 
     Parameters
     ----------
@@ -76,7 +84,7 @@ class LearnedPotentials(keras.layers.Layer):
         n_features, n_cells, n_units = features_shape[-1], self._n_cells, self.n_units
         self._guess = self._kernel_of("guess", n_features, n_cells)
         self._from_features = self._kernel_of("from_features", n_features, n_units)
-        self._from_potentials = self._kernel_of("from_potentials", 3 * n_cells, n_units)
+        self._from_potentials = self._kernel_of("from_potentials", 5 * n_cells, n_units)
         self._bias = self.add_weight(name="bias", shape=(n_units,), initializer="zeros")
         self._correction = self._kernel_of("correction", n_units, n_cells)
         self._to_distance = self._kernel_of("to_distance", n_units, 1)
@@ -106,18 +114,18 @@ class LearnedPotentials(keras.layers.Layer):
         """
         leaving, entering = moving[:, : self._n_cells], moving[:, self._n_cells :]
         matmul, relu = keras.ops.matmul, keras.ops.relu
-        left, entered = _presence(leaving), _presence(entering)
+        moves = leaving, entering
+        present = _presence(leaving), _presence(entering)
         from_features = matmul(features, self._from_features) + self._bias
         hidden = relu(from_features)
         share = keras.ops.sigmoid(self._share)
         potentials = _exchanged_is_opposite(matmul(features, self._guess))
         for number in range(self.n_refinements + 1):
-            below = self._transform(potentials, left)
-            above = -self._transform(-potentials, entered)
+            below, above, *imbalances = self._transforms(potentials, moves, present)
             step = share[number] * ((below + above) / 2 - potentials)
             if number < self.n_refinements:
                 differences = (potentials, below - potentials, above - potentials)
-                seen = keras.ops.concatenate(differences, axis=1)
+                seen = keras.ops.concatenate([*differences, *imbalances], axis=1)
                 hidden = relu(from_features + matmul(seen, self._from_potentials))
                 step = step + matmul(hidden, self._correction)
             potentials = _exchanged_is_opposite(potentials + step)
@@ -150,12 +158,24 @@ class LearnedPotentials(keras.layers.Layer):
             name=name, shape=(n_inputs, n_outputs), initializer=initializer
         )
 
-    def _transform(self, potentials, presence):
+    def _transforms(self, potentials, moves, present):
+        """Return both transforms, and the imbalance of each cell on either side."""
+        leaving, entering = moves
+        left, entered = present
+        below, surplus = self._transform(potentials, left, leaving, entering)
+        above, deficit = self._transform(-potentials, entered, entering, leaving)
+        return below, -above, surplus, deficit
+
+    def _transform(self, potentials, presence, charge, asked):
         # With the lowest taken out, the sum is a product with a fixed matrix.
         lowest = keras.ops.min(potentials, axis=1, keepdims=True)
         terms = presence * keras.ops.exp((lowest - potentials) / self._epsilon)
         reached = keras.ops.matmul(terms, self._kernel) + _SMALLEST_SUM
-        return lowest - self._epsilon * keras.ops.log(reached)
+        taken = terms * keras.ops.matmul(asked / reached, self._kernel)
+        # The way back through the division would overflow where little is reached.
+        imbalance = (charge - taken) * (self._n_cells / _IMBALANCE_UNIT)
+        imbalance = keras.ops.stop_gradient(imbalance)
+        return lowest - self._epsilon * keras.ops.log(reached), imbalance
 
 
 def with_potentials_as_gradient(distances, potentials, pairs):

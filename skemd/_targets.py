@@ -13,7 +13,7 @@ LOSSES = {
 }
 # Below this total variation, rounding to float32 shows in the label's ratio to it.
 _SMALLEST_VARIATION = 1e-4
-_POTENTIAL_WEIGHT = 0.1
+_POTENTIAL_WEIGHT = 0.3
 
 
 def regression_targets(pairs, distances, potentials=None, *, over_variation):
@@ -56,7 +56,7 @@ def regression_loss(name, geometry, *, with_potentials):
     Distances over their scale enter the named loss. Potentials f add their error
     relative to their size, in the unit of squared distances,
 
-    .. math:: \tfrac{1}{10} d_{min}^2 \sum_i (g_i - f_i)^2 \, / \,
+    .. math:: \tfrac{3}{10} d_{min}^2 \sum_i (g_i - f_i)^2 \, / \,
         \bigl(d_{min}^2 + \sum_i f_i^2\bigr),
 
     where the smallest distance of two cells keeps pairs with small potentials from

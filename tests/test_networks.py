@@ -147,10 +147,16 @@ def slow_features(a, b, model, layout, config):
     return x
 
 
-def slow_transform(potentials, charge, distance, epsilon):
-    """Return the soft minimum of potential plus distance over the cells with charge."""
+def slow_transform(potentials, charge, other, distance, epsilon):
+    """Return the soft minimum of potential plus distance over the cells with charge.
+
+    Then what is left of each cell's charge when every cell of the other side takes its
+    own by the terms of that minimum; the charge of twelve average cells is one.
+    """
     exponents = -(potentials[:, None] + distance) / epsilon
-    return -epsilon * logsumexp(exponents, axis=0, b=charge[:, None] ** 0.25)
+    soft_minimum = -epsilon * logsumexp(exponents, axis=0, b=charge[:, None] ** 0.25)
+    plan = charge[:, None] ** 0.25 * np.exp(exponents + soft_minimum / epsilon) * other
+    return soft_minimum, (charge - plan.sum(axis=1)) * len(charge) / 12
 
 
 def slow_potentials(features, orders, layer, config):
@@ -172,11 +178,13 @@ def slow_potentials(features, orders, layer, config):
     for number in range(config["n_refinements"] + 1):
         moved = p.copy()
         for k, (leaving, entering) in enumerate(orders):
-            below = slow_transform(p[k], leaving, distance, epsilon)
-            above = -slow_transform(-p[k], entering, distance, epsilon)
+            options = distance, epsilon
+            below, left = slow_transform(p[k], leaving, entering, *options)
+            above, missing = slow_transform(-p[k], entering, leaving, *options)
+            above = -above
             moved[k] += share[number] * ((below + above) / 2 - p[k])
             if number < config["n_refinements"]:
-                seen = np.concatenate([p[k], below - p[k], above - p[k]])
+                seen = np.concatenate([p[k], below - p[k], above - p[k], left, missing])
                 sums = features[k] @ w["from_features"] + w["bias"]
                 hidden[k] = relu(sums + seen @ w["from_potentials"])
                 moved[k] += hidden[k] @ w["correction"]
