@@ -61,7 +61,7 @@ def listed_cells(X, metadata, seed=1):
         rows, cells = rows[here][order], cells[here][order]
         wafers = metadata.iloc[rows]
         branches = {
-            f"tc_{name}": wafers[name].to_numpy()
+            f"tc_{name}": wafers[name].to_numpy(copy=True)
             for name in ("zside", "layer", "waferu", "waferv", "eta", "phi")
         }
         branches["tc_cellu"] = np.array([int(CELLS_UV[cell][0]) for cell in cells])
@@ -85,11 +85,13 @@ def write_ntuple(path, events, *, tree=TREE, numbers=None, types=TYPES):
     with uproot.recreate(path) as file:
         written = file.mktree(tree, types)
         # Two baskets, as in larger files.
-        for part in (slice(0, 2), slice(2, None)):
+        for part in (slice(0, 2), slice(2, None))[: 1 + (len(events) > 2)]:
             data = {
-                branch: awkward.values_astype(
-                    awkward.Array([event[branch] for event in events[part]]),
-                    kind.removeprefix("var * "),
+                branch: awkward.unflatten(
+                    np.concatenate([event[branch] for event in events[part]]).astype(
+                        kind.removeprefix("var * ")
+                    ),
+                    [len(event[branch]) for event in events[part]],
                 )
                 for branch, kind in types.items()
                 if branch != "event"

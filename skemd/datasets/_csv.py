@@ -14,7 +14,7 @@ from skemd.datasets._request import Part
 
 __all__ = ["csv_parts"]
 
-LINES_AT_ONCE = 10_000
+LINES_AT_ONCE = 5_000
 CHARACTERS_AT_ONCE = 20_000_000
 # No row of numbers is as long; a file without line ends must not fill the memory.
 LONGEST_LINE = 1_000_000
