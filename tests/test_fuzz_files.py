@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs resource 
     ("kind", "n_files"), [("csv", 1000), ("gzip", 100), ("parquet", 150), ("root", 60)]
 )
 def test_nothing_is_found(kind, n_files):
+    command = [sys.executable, "-m", "benchmarks.fuzz_files", "--kind", kind]
     outcome = subprocess.run(
-        [sys.executable, "-m", "benchmarks.fuzz_files", "--kind", kind]
-        + ["--files", str(n_files)],
+        [*command, "--files", str(n_files)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -169,7 +169,7 @@ def test_a_cell_listed_twice_is_named(tmp_path, events):
     doubled = {name: np.append(values, values[4]) for name, values in events[1].items()}
     doubled["tc_data"][-1] = 5
     path = write_ntuple(tmp_path / "w.root", [events[0], doubled])
-    message = r"w\.root: trigger cell \d+ is listed twice \(entry 1, .* and 5\)"
+    message = r"w\.root: trigger cell \d+ is listed twice \(entry 1, .* and 5\."
     with pytest.raises(ValueError, match=message):
         load_wafers(path, unit="adc")
 

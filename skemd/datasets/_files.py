@@ -51,7 +51,9 @@ def find_files(path):
             f"The folder {path} holds no file that ends in {known}. "
             "Pass the folder with the files themselves, or one file by its own name."
         )
-    first_of = {_kind(file): file.name for file in reversed(files)}
+    first_of = {}
+    for file in files:
+        first_of.setdefault(_kind(file), file.name)
     if len(first_of) > 1:
         raise ValueError(
             f"The folder {path} mixes kinds of files: {', '.join(first_of.values())}. "
