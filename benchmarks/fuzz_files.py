@@ -2,8 +2,8 @@
 
 Files of wafers are damaged at random and read again. The answer must be wafers, with
 charges that are finite and not negative, or a ValueError that names the file; within 5
-seconds of work and 1 GB of memory. A child process reads, so that a crash is a finding as well.
-Ends with an exit status other than zero on any finding, and keeps the file.
+seconds of work and 1 GB of memory. A child process reads, so that a crash is a finding
+as well. Ends with an exit status other than zero on any finding, and keeps the file.
 """
 
 import argparse
@@ -47,14 +47,18 @@ class Finding(AssertionError):
 def main():
     """Read the command line; start the child, or be the child."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_files")
-    parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--kind", choices=SUFFIXES, default="csv")
+    parser.add_argument("--files", type=int, default=100_000, help="of each kind")
+    parser.add_argument("--kind", choices=SUFFIXES, nargs="+", default=["csv"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("output"))
     parser.add_argument("--folder", type=Path, help="fuzz in this process, in a folder")
     options = parser.parse_args()
     if options.folder:
-        return fuzz(options.folder, options.kind, options.files, options.seed)
+        limit_memory_and_work()
+        return max(
+            fuzz(options.folder, kind, options.files, options.seed)
+            for kind in options.kind
+        )
     with tempfile.TemporaryDirectory() as folder:
         return run_child(Path(folder), options)
 
@@ -62,7 +66,7 @@ def main():
 def run_child(folder, options):
     """Fuzz in a process of its own, and keep the file that it ended with."""
     command = [sys.executable, "-m", "benchmarks.fuzz_files", "--folder", str(folder)]
-    command += ["--kind", options.kind, "--files", str(options.files)]
+    command += ["--kind", *options.kind, "--files", str(options.files)]
     status = subprocess.run([*command, "--seed", str(options.seed)]).returncode
     if status == 0:
         return 0
@@ -74,11 +78,15 @@ def run_child(folder, options):
     return 1
 
 
-def fuzz(folder, kind, n_files, seed):
-    """Damage and read files one by one; return 1 on a finding, else 0."""
+def limit_memory_and_work():
+    """Set what holds for this process: no huge allocations, an end to long work."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
     # Show where it hangs, then end as the signal does.
     faulthandler.register(signal.SIGPROF, chain=True)
+
+
+def fuzz(folder, kind, n_files, seed):
+    """Damage and read files one by one; return 1 on a finding, else 0."""
     originals = [file.read_bytes() for file in written(folder, kind)]
     path = folder / f"mutated{SUFFIXES[kind]}"
     started = last_shown = time.monotonic()

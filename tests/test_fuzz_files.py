@@ -13,20 +13,19 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 
 
-@pytest.mark.parametrize(
-    ("kind", "n_files"), [("csv", 1000), ("gzip", 100), ("parquet", 150), ("root", 60)]
-)
-def test_nothing_is_found(kind, n_files):
-    command = [sys.executable, "-m", "benchmarks.fuzz_files", "--kind", kind]
+def test_nothing_is_found():
+    kinds = ("csv", "gzip", "parquet", "root")
+    command = [sys.executable, "-m", "benchmarks.fuzz_files", "--files", "100"]
     outcome = subprocess.run(
-        [*command, "--files", str(n_files)],
+        [*command, "--kind", *kinds],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stderr
-    assert f"no finding in {n_files:,} files ({kind})" in outcome.stderr
+    for kind in kinds:
+        assert f"no finding in 100 files ({kind})" in outcome.stderr
 
 
 def undecodable(path):
@@ -76,7 +75,7 @@ def test_the_file_of_a_crash_is_kept(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(fuzz_files.subprocess, "run", crash)
     (tmp_path / "run").mkdir()
-    options = SimpleNamespace(kind="csv", files=1, seed=5, keep=tmp_path / "kept")
+    options = SimpleNamespace(kind=["csv"], files=1, seed=5, keep=tmp_path / "kept")
     assert fuzz_files.run_child(tmp_path / "run", options) == 1
     assert (tmp_path / "kept" / "fuzz_5_mutated.csv").read_text() == "1,2,3"
     assert "exit status -11" in capsys.readouterr().err
