@@ -137,6 +137,12 @@ def test_a_missing_column_is_named(tmp_path, X):
         load_wafers(path, columns="tc_eta")
 
 
+def test_a_name_of_any_length_leaves_the_message_short(tmp_path, X):
+    path = write(tmp_path / "w.csv", X, ["x" * 5000, *NAMES[1:]])
+    with pytest.raises(ValueError, match=r"lacks CALQ_0\. .* has x{40}\.\.\., CALQ_1,"):
+        load_wafers(path)
+
+
 def test_a_column_named_twice_is_named(tmp_path, X):
     path = write(tmp_path / "w.csv", np.column_stack([X, X[:, 5]]), [*NAMES, "CALQ_5"])
     with pytest.raises(ValueError, match=r"w\.csv, line 1.*names CALQ_5 2 times"):
@@ -263,6 +269,8 @@ def test_fractions_are_no_layers(tmp_path, X):
     [
         ("1_0", "holds '1_0' where a number"),
         ("\N{ARABIC-INDIC DIGIT THREE}", "holds '\N{ARABIC-INDIC DIGIT THREE}' where"),
+        ("-" + "9" * 99, r"holds the negative charge -9{39}\.\.\."),
+        ("9" * 999, r"holds 9{40}\.\.\., which is not finite"),
         ("x" * 99, r"holds 'x{40}\.\.\.' where a number"),
         ("abc", "holds 'abc' where a number"),
         ("", "holds '' where a number"),

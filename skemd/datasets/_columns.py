@@ -11,6 +11,7 @@ __all__ = [
     "METADATA",
     "check_unique",
     "requested_columns",
+    "shortened",
     "whole_numbers",
 ]
 
@@ -118,6 +119,23 @@ def whole_numbers(name, column, where):
     return whole
 
 
+def shortened(text):
+    """Return a text without blanks around it, cut where it is too long to show.
+
+    Parameters
+    ----------
+    text : str
+        What a file holds at some place.
+
+    Returns
+    -------
+    text : str
+        At most 40 characters and three dots.
+    """
+    text = text.strip()
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
 def _first_present(names, header):
     return next((name for name in names if name in header), None)
 
@@ -129,13 +147,13 @@ def _check_present(header, names, where):
         raise ValueError(
             f"{where}: the header lacks {', '.join(missing[:5])}{more}. Expected "
             f"CALQ_0 to CALQ_{len(CHARGES) - 1} and the columns asked for; it has "
-            f"{', '.join(header[:5])}, ... ({len(header)} columns)."
+            f"{', '.join(map(shortened, header[:5]))}, ... ({len(header)} columns)."
         )
     beyond = [name for name in header if re.fullmatch(r"CALQ_\d+", name)]
     beyond = [name for name in beyond if name not in CHARGES]
     if beyond:
         raise ValueError(
-            f"{where}: the header names {beyond[0]}, but a wafer has {len(CHARGES)} "
+            f"{where}: the header names {shortened(beyond[0])}, but a wafer has {len(CHARGES)} "
             f"trigger cells, CALQ_0 to {CHARGES[-1]}. If these are pixels of a layout, "
             "put the charges back into trigger-cell order first."
         )

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from skemd.datasets._columns import CHARGES, requested_columns
+from skemd.datasets._columns import CHARGES, requested_columns, shortened
 from skemd.datasets._request import Part
 
 __all__ = ["csv_parts"]
@@ -195,26 +195,21 @@ def _number(entry, name, where):
     """Return one entry as a finite number that its column allows."""
     if not _is_number(entry):
         raise ValueError(
-            f"{where}, column {name} holds {_shortened(entry)!r} where a number was "
+            f"{where}, column {name} holds {shortened(entry)!r} where a number was "
             "expected. Mend or delete the line."
         )
     value = float(entry)
     if not np.isfinite(value):
         raise ValueError(
-            f"{where}, column {name} holds {entry.strip()}, which is not finite. Mend "
+            f"{where}, column {name} holds {shortened(entry)}, which is not finite. Mend "
             "or delete the line."
         )
     if value < 0 and name in CHARGES:
         raise ValueError(
-            f"{where}, column {name} holds the negative charge {entry.strip()}. "
+            f"{where}, column {name} holds the negative charge {shortened(entry)}. "
             "Charges are not negative; subtract pedestals and clip at zero first."
         )
     return value
-
-
-def _shortened(entry):
-    entry = entry.strip()
-    return entry if len(entry) <= 40 else f"{entry[:40]}..."
 
 
 def _is_number(entry):
