@@ -119,21 +119,23 @@ def whole_numbers(name, column, where):
     return whole
 
 
-def shortened(text):
-    """Return a text without blanks around it, cut where it is too long to show.
+def shortened(text, longest=40):
+    """Return a text on one line, cut where it is too long for a message.
 
     Parameters
     ----------
     text : str
-        What a file holds at some place.
+        What a file holds at some place, or what a library says about it.
+    longest : int, default=40
+        How many characters to keep.
 
     Returns
     -------
     text : str
-        At most 40 characters and three dots.
+        That many characters and three dots at most.
     """
-    text = text.strip()
-    return text if len(text) <= 40 else f"{text[:40]}..."
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _first_present(names, header):
@@ -153,7 +155,7 @@ def _check_present(header, names, where):
     beyond = [name for name in beyond if name not in CHARGES]
     if beyond:
         raise ValueError(
-            f"{where}: the header names {shortened(beyond[0])}, but a wafer has {len(CHARGES)} "
-            f"trigger cells, CALQ_0 to {CHARGES[-1]}. If these are pixels of a layout, "
-            "put the charges back into trigger-cell order first."
+            f"{where}: the header names {shortened(beyond[0])}, but a wafer has "
+            f"{len(CHARGES)} trigger cells, CALQ_0 to {CHARGES[-1]}. If these are "
+            "pixels of a layout, put the charges back into trigger-cell order first."
         )

@@ -201,8 +201,8 @@ def _number(entry, name, where):
     value = float(entry)
     if not np.isfinite(value):
         raise ValueError(
-            f"{where}, column {name} holds {shortened(entry)}, which is not finite. Mend "
-            "or delete the line."
+            f"{where}, column {name} holds {shortened(entry)}, which is not finite. "
+            "Mend or delete the line."
         )
     if value < 0 and name in CHARGES:
         raise ValueError(

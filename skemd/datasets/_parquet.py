@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from skemd._extras import import_extra
-from skemd.datasets._columns import CHARGES, requested_columns
+from skemd.datasets._columns import CHARGES, requested_columns, shortened
 from skemd.datasets._request import Part
 
 __all__ = ["parquet_parts"]
@@ -67,8 +67,9 @@ def _named_damage(file):
     try:
         yield
     except Exception as error:
+        said = shortened(str(error), 200) or type(error).__name__
         raise ValueError(
-            f"{file} cannot be read as Parquet: {error}. It is cut short, damaged or "
+            f"{file} cannot be read as Parquet: {said}. It is cut short, damaged or "
             "of another kind; copy or export it again."
         ) from error
 

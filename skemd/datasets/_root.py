@@ -15,7 +15,7 @@ from skemd.datasets._cells_to_wafers import (
     cells_to_wafers,
     transverse_counts,
 )
-from skemd.datasets._columns import METADATA
+from skemd.datasets._columns import METADATA, shortened
 from skemd.datasets._request import Part
 
 __all__ = ["DEFAULT_TREE", "root_parts"]
@@ -86,7 +86,7 @@ def _named_damage(file):
     try:
         yield
     except Exception as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = shortened(str(error), 200) or type(error).__name__
         raise ValueError(
             f"{file} cannot be read as ROOT: {said}. It is cut short, damaged or of "
             "another kind; copy or produce it again."
@@ -95,7 +95,7 @@ def _named_damage(file):
 
 def _tree(opened, path, trees, file):
     if path not in trees:
-        there = ", ".join(map(repr, trees)) or "no tree at all"
+        there = shortened(", ".join(map(repr, trees)), 1000) or "no tree at all"
         raise ValueError(
             f"{file} has no tree {path!r}; it has {there}. Pass one of them as tree=."
         )
@@ -118,7 +118,8 @@ def _branches(present, request, file):
         branches.setdefault(name, OPTIONAL.get(name, f"tc_{name}"))
     missing = [branch for branch in branches.values() if branch not in present]
     if missing:
-        known = ", ".join(name for name in present if name.startswith("tc_"))
+        known = [name for name in present if name.startswith("tc_")]
+        known = shortened(", ".join(known), 1000)
         raise ValueError(
             f"{file}: the tree lacks the branch {', '.join(missing)}; of the trigger "
             f"cells it has {known or 'none'}. Is it the right tree (tree=)?"
