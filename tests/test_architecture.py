@@ -18,6 +18,7 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 FLOORS = [
     {
         "_codes",
+        "_extras",
         "_fixed_point",
         "_float_codes",
         "_formats",

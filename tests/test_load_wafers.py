@@ -99,9 +99,19 @@ def test_a_missing_path_is_named(tmp_path):
         load_wafers(tmp_path / "nowhere.csv")
 
 
-def test_a_folder_without_csv_is_named(tmp_path):
-    (tmp_path / "wafers.root").write_text("")
-    with pytest.raises(FileNotFoundError, match=r"holds no file that ends in \.csv"):
+def test_a_folder_without_wafers_is_named(tmp_path):
+    (tmp_path / "wafers.txt").write_text("1")
+    (tmp_path / ".hidden.csv").write_text("1")
+    (tmp_path / "below.csv").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no file that ends in \.csv.* \.root"):
+        load_wafers(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["b.parquet", "b.root"])
+def test_a_folder_that_mixes_kinds_is_named(tmp_path, X, other):
+    write(tmp_path / "a.csv", X)
+    (tmp_path / other).write_text("")
+    with pytest.raises(ValueError, match=rf"mixes kinds of files: a\.csv, {other}\."):
         load_wafers(tmp_path)
 
 
@@ -125,6 +135,12 @@ def test_a_missing_column_is_named(tmp_path, X):
     path = write(tmp_path / "w.csv", X, NAMES)
     with pytest.raises(ValueError, match=r"lacks tc_eta\."):
         load_wafers(path, columns="tc_eta")
+
+
+def test_a_name_of_any_length_leaves_the_message_short(tmp_path, X):
+    path = write(tmp_path / "w.csv", X, ["x" * 5000, *NAMES[1:]])
+    with pytest.raises(ValueError, match=r"lacks CALQ_0\. .* has x{40}\.\.\., CALQ_1,"):
+        load_wafers(path)
 
 
 def test_a_column_named_twice_is_named(tmp_path, X):
@@ -175,9 +191,87 @@ def test_a_binary_file_is_named(tmp_path):
         load_wafers(tmp_path / "w.csv")
 
 
+def test_bytes_that_are_no_text_are_named_wherever_they_are(tmp_path, X):
+    path = write(tmp_path / "w.csv", np.tile(X, (300, 1)), NAMES)
+    path.write_bytes(path.read_bytes() + b"\xff")
+    with pytest.raises(ValueError, match=r"w\.csv is not a text file"):
+        load_wafers(path)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "overwritten", "not packed"])
+def test_a_damaged_gzip_file_is_named(tmp_path, X, damage):
+    path = write(tmp_path / "w.csv", np.tile(X, (300, 1)), NAMES)
+    packed = bytearray(gzip.compress(path.read_bytes()))
+    if damage == "cut short":
+        del packed[-40:]
+    elif damage == "overwritten":
+        packed[40:60] = bytes(20)
+    else:
+        packed = path.read_bytes()
+    packed_path = tmp_path / "w.csv.gz"
+    packed_path.write_bytes(packed)
+    message = r"w\.csv\.gz, line \d+ cannot be unpacked: .* damaged"
+    with pytest.raises(ValueError, match=message):
+        load_wafers(packed_path)
+
+
+def test_a_file_without_line_ends_is_named(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_text("1," * 600_000)
+    with pytest.raises(ValueError, match=r"line 1 is longer than 1,000,000 characters"):
+        load_wafers(path)
+
+
+def test_more_cells_than_a_wafer_has_are_named(tmp_path, X):
+    header = [f"CALQ_{pixel}" for pixel in range(64)]
+    path = write(tmp_path / "w.csv", np.tile(X, (1, 2))[:, :64], header)
+    with pytest.raises(ValueError, match=r"line 1: the header names CALQ_48, but a "):
+        load_wafers(path)
+
+
+def test_metadata_come_under_their_own_names(tmp_path, X):
+    header = [*NAMES, "entry", "zside", "layer", "waferu", "waferv", "tc_eta", "other"]
+    about = np.column_stack([np.arange(6), np.ones(6), [7, 9] * 3, *np.ones((4, 6))])
+    about[:, 5] = np.linspace(1.6, 2.9, 6)
+    path = write(tmp_path / "w.csv", np.column_stack([X, about]), header)
+    loaded, metadata = load_wafers(path, return_metadata=True, columns="other")
+    assert (loaded == X).all()
+    names = ["other", "event", "zside", "layer", "waferu", "waferv", "eta"]
+    assert list(metadata) == names
+    assert metadata["event"].tolist() == list(range(6))
+    assert metadata["layer"].dtype == np.int64
+    assert (metadata["eta"] == about[:, 5]).all()
+    assert (load_wafers(path, layers=9) == X[1::2]).all()
+    with pytest.raises(ValueError, match=r"no wafer on layers \[8\] and zside -1; it "):
+        load_wafers(path, layers=8, zside=-1)
+
+
+def test_metadata_that_are_not_there_are_named(tmp_path, X):
+    path = write(tmp_path / "w.csv", X, NAMES)
+    with pytest.raises(ValueError, match=r"names none of the metadata event, zside"):
+        load_wafers(path, return_metadata=True)
+    with pytest.raises(ValueError, match=r"lacks layer, which wafers are selected by"):
+        load_wafers(path, layers=9)
+    with pytest.raises(ValueError, match=r"no header to find the columns of metadata"):
+        load_wafers(write(path, X), return_metadata=True)
+
+
+def test_fractions_are_no_layers(tmp_path, X):
+    path = write(
+        tmp_path / "w.csv", np.column_stack([X, X[:, 0] + 0.5]), [*NAMES, "layer"]
+    )
+    with pytest.raises(ValueError, match=r"column layer holds \d+\.5 where whole"):
+        load_wafers(path, return_metadata=True)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
+        ("1_0", "holds '1_0' where a number"),
+        ("\N{ARABIC-INDIC DIGIT THREE}", "holds '\N{ARABIC-INDIC DIGIT THREE}' where"),
+        ("-" + "9" * 99, r"holds the negative charge -9{39}\.\.\."),
+        ("9" * 999, r"holds 9{40}\.\.\., which is not finite"),
+        ("x" * 99, r"holds 'x{40}\.\.\.' where a number"),
         ("abc", "holds 'abc' where a number"),
         ("", "holds '' where a number"),
         ("nan", "holds nan, which is not finite"),

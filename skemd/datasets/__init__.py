@@ -3,12 +3,15 @@
 :func:`make_wafers` draws wafers of trigger-cell charges as pile-up collisions and
 electromagnetic showers leave them in the CMS endcap calorimeter, in seconds and without
 any download. :func:`load_wafers` reads wafers of a real or fully simulated detector
-from CSV files. Both give one row of 48 charges a wafer in CALQ counts (35.1 counts =
-1 transverse MIP). Each has a card in ``datasets/descr`` that says where it comes from.
+from CSV, Parquet or ROOT files, and :func:`iter_wafers` does so chunk by chunk for data
+larger than the memory. All give one row of 48 charges a wafer in CALQ counts (35.1
+counts = 1 transverse MIP). Each has a card in ``datasets/descr`` that says where it
+comes from.
 """
 
 from skemd.datasets._loading import load_wafers
 from skemd.datasets._pairs import make_pairs
+from skemd.datasets._streaming import iter_wafers
 from skemd.datasets._wafers import make_wafers
 
-__all__ = ["load_wafers", "make_pairs", "make_wafers"]
+__all__ = ["iter_wafers", "load_wafers", "make_pairs", "make_wafers"]

@@ -1,6 +1,6 @@
 """Imports of what only the extra "firmware" installs."""
 
-import importlib
+from skemd import _extras
 
 __all__ = ["import_extra"]
 
@@ -23,10 +23,4 @@ def import_extra(name):
     ImportError
         If it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"This needs {name.split('.')[0]}, which is not installed. Run: "
-            'python -m pip install "skemd[firmware]"'
-        ) from error
+    return _extras.import_extra(name, "firmware")

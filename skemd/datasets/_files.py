@@ -1,0 +1,70 @@
+"""Which files a path means, in which order, and of which kind they are."""
+
+from pathlib import Path
+
+__all__ = ["SUFFIXES", "find_files"]
+
+# The kind of a file by the end of its name; a single file of any other name is CSV.
+SUFFIXES = {
+    "csv": (".csv", ".csv.gz"),
+    "parquet": (".parquet", ".pq"),
+    "root": (".root",),
+}
+
+
+def find_files(path):
+    """Return the files that a path means and their kind.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file, or a folder, which is not searched below its own files.
+
+    Returns
+    -------
+    files : list of Path
+        Sorted by name, character by character: ``10.csv`` comes before ``2.csv``.
+        Hidden files of a folder are left out.
+    kind : {"csv", "parquet", "root"}
+        What all of them are.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such path, or no file of a known kind in the folder.
+    ValueError
+        If the folder mixes kinds.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"There is no file or folder {path}; check the path. The working directory "
+            f"is {Path.cwd()}."
+        )
+    if not path.is_dir():
+        return [path], _kind(path) or "csv"
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    files = [file for file in files if _kind(file) and not file.name.startswith(".")]
+    if not files:
+        known = ", ".join(sum(SUFFIXES.values(), ()))
+        raise FileNotFoundError(
+            f"The folder {path} holds no file that ends in {known}. "
+            "Pass the folder with the files themselves, or one file by its own name."
+        )
+    first_of = {}
+    for file in files:
+        first_of.setdefault(_kind(file), file.name)
+    if len(first_of) > 1:
+        raise ValueError(
+            f"The folder {path} mixes kinds of files: {', '.join(first_of.values())}. "
+            "Keep each kind in a folder of its own, lest wafers are read twice."
+        )
+    return files, _kind(files[0])
+
+
+def _kind(file):
+    name = file.name.lower()
+    for kind, suffixes in SUFFIXES.items():
+        if name.endswith(suffixes):
+            return kind
+    return None
