@@ -231,8 +231,8 @@ def _cannot_be_used(folder, error):
     return OSError(
         error.errno,
         f"checkpoint_dir={str(folder)!r} cannot be used: "
-        f"{error.strerror or error}. Nothing has been trained. Choose a folder that can "
-        "be written to, or checkpoint_dir=None",
+        f"{error.strerror or error}. Nothing has been trained. Choose a folder that "
+        "can be written to, or checkpoint_dir=None",
     )
 
 

@@ -178,9 +178,7 @@ def _encode_estimator(value, arrays):
     if name not in _CLASSES or not home.startswith(_CLASSES[name][0]):
         return None
     parameters = value.get_params(deep=False)
-    learned = {
-        key: item for key, item in vars(value).items() if key not in parameters
-    }
+    learned = {key: item for key, item in vars(value).items() if key not in parameters}
     unknown = set(learned) - {*_CLASSES[name][1], *_OPTIONAL}
     if unknown:
         raise TypeError(f"{name} has {sorted(unknown)}, which a file cannot hold.")
