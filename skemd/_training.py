@@ -139,18 +139,13 @@ def train(
             if early_stopping:
                 values["val_loss"] = validate()
             watched = list(values.values())[-1]
-            bar.update((epoch + 1) * steps_per_epoch, record.note())
             _check_finite(watched, epoch, learning_rate)
             record.add(values, watched)
             record.keep(stepper, rng, finished=record.is_over(epochs, patience))
+            bar.update((epoch + 1) * steps_per_epoch, record.note())
     except KeyboardInterrupt:
         # The jax step may have been cut off between its output and our state.
-        warnings.warn(
-            f"{label} was interrupted after {record.n_epochs} of {epochs} epochs; the "
-            "best weights so far are kept.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+        _warn_of_interruption(label, record.n_epochs, epochs)
     finally:
         bar.close()
     record.leave_best_weights()
@@ -253,6 +248,16 @@ def _filled_up(batch, batch_size):
     full = np.zeros((batch_size, *batch.shape[1:]), dtype=batch.dtype)
     full[: len(batch)] = batch
     return full
+
+
+def _warn_of_interruption(label, n_epochs, epochs):
+    warnings.warn(
+        f"{label} was interrupted after {n_epochs} of {epochs} epochs; the best "
+        "weights so far are kept.",
+        ConvergenceWarning,
+        # At whoever called an estimator's fit.
+        stacklevel=5,
+    )
 
 
 def _check_finite(value, epoch, learning_rate):
