@@ -278,7 +278,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
         n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
         check_exact(formats, *n_products)
-        fingerprint = functools.partial(fingerprint_of, self, geometry, X=X)
+        fingerprint = functools.partial(
+            fingerprint_of, self, geometry, layout=layout, X=X
+        )
         with Checkpoint(self.checkpoint_dir, fingerprint) as checkpoint:
             self._train(X, config, formats, geometry, layout, checkpoint)
             self._returns_images = came_as is not None

@@ -8,6 +8,7 @@ rely on the package filelock, because a file that merely exists would stay behin
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -39,8 +40,8 @@ def fingerprint_of(estimator, geometry, **data):
         Its parameters count but for those that do not change what comes out.
     geometry : Geometry
         The geometry of the data.
-    **data : ndarray or None
-        What it trains on, by the names of the arguments.
+    **data : ndarray, Layout or None
+        What it trains on, by the names of the arguments, and what else matters.
 
     Returns
     -------
@@ -97,7 +98,8 @@ class Checkpoint:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
             self._claim(self._fingerprint())
-        except OSError as error:
+        # Some file systems have no locks.
+        except (NotImplementedError, OSError) as error:
             self._release()
             raise _cannot_be_used(self.folder, error) from error
         except BaseException:
@@ -228,11 +230,11 @@ class Checkpoint:
 
 
 def _cannot_be_used(folder, error):
+    why = getattr(error, "strerror", None) or error
     return OSError(
-        error.errno,
-        f"checkpoint_dir={str(folder)!r} cannot be used: "
-        f"{error.strerror or error}. Nothing has been trained. Choose a folder that "
-        "can be written to, or checkpoint_dir=None",
+        getattr(error, "errno", None) or errno.ENOTSUP,
+        f"checkpoint_dir={str(folder)!r} cannot be used: {why}. Nothing has been "
+        "trained. Choose a folder that can be written to, or checkpoint_dir=None",
     )
 
 

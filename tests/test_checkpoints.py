@@ -26,7 +26,7 @@ import skemd._archive
 import skemd._checkpoints
 import skemd._training
 from skemd._archive import read_archive
-from skemd.geometry import grid
+from skemd.geometry import grid, hgcal_wafer
 
 # 60 samples, in two batches of 32 with 6 set aside or without: each epoch has 2 steps.
 STEPS = 2
@@ -362,6 +362,14 @@ def test_another_version_and_another_estimator_are_refused(taken_folder, monkeyp
     monkeypatch.setattr("skemd._checkpoints.__version__", "9.0")
     with pytest.raises(ValueError, match=r"skemd's version is '.*' there and '9.0'"):
         made("regressor", taken_folder).fit(*small_pairs())
+
+
+def test_images_of_another_layout_are_another_fit(tmp_path):
+    X = small_wafers()
+    made("autoencoder", tmp_path, epochs=1).fit(X)
+    images = hgcal_wafer().layout("4x4x3").apply(X)
+    with pytest.raises(ValueError, match="another fit: layout is not the same"):
+        made("autoencoder", tmp_path, epochs=1).fit(images)
 
 
 @pytest.mark.parametrize("which", ["emd_regressor", "loss", "geometry"])

@@ -6,14 +6,18 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
+import textwrap
 import tracemalloc
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+from benchmarks.fuzz_files import fuzz
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -505,6 +509,26 @@ def test_a_geometry_that_would_fill_the_memory_is_refused(tmp_path):
         skemd.load(tmp_path / "x")
 
 
+def test_the_fuzzer_finds_nothing(tmp_path, capsys):
+    assert fuzz(tmp_path, 2_000, seed=1) == 0
+    found = re.match(
+        r"2000 files, (\d+) refused, (\d+) loaded", capsys.readouterr().out
+    )
+    n_refused, n_loaded = map(int, found.groups())
+    assert n_refused + n_loaded == 2_000
+    assert n_loaded > 50
+
+
+def test_the_fuzzer_would_find_an_error_of_another_kind(tmp_path, monkeypatch):
+    def fail(path):
+        raise KeyError(path)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("skemd.load", fail, raising=False)
+    assert fuzz(tmp_path, 5, seed=0) == 1
+    assert (tmp_path / "finding_0_0.skemd").exists()
+
+
 # One estimator, many users
 
 
@@ -566,3 +590,20 @@ def test_a_regressor_fitted_in_a_worker_equals_one_fitted_here():
             joblib.delayed(tiny_regressor().fit)(*small_pairs()) for _ in "a"
         )
     assert weights_are_equal(found, fitted_regressor())
+
+
+# The page
+
+
+def test_what_the_page_shows_runs(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[1] / "docs" / "persistence.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", page)
+    assert len(blocks) >= 4
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(textwrap.dedent(block), names)
+    shown = re.search(r"prints ::\n\n((?:    .*\n)+)", page)[1]
+    out = capsys.readouterr().out
+    assert " ".join(shown.split()) in out
+    assert names["codes"].shape == (500, 16)
