@@ -17,7 +17,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from benchmarks.fuzz_files import fuzz
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -510,6 +509,8 @@ def test_a_geometry_that_would_fill_the_memory_is_refused(tmp_path):
 
 
 def test_the_fuzzer_finds_nothing(tmp_path, capsys):
+    from benchmarks.fuzz_files import fuzz
+
     assert fuzz(tmp_path, 2_000, seed=1) == 0
     found = re.match(
         r"2000 files, (\d+) refused, (\d+) loaded", capsys.readouterr().out
@@ -520,6 +521,8 @@ def test_the_fuzzer_finds_nothing(tmp_path, capsys):
 
 
 def test_the_fuzzer_would_find_an_error_of_another_kind(tmp_path, monkeypatch):
+    from benchmarks.fuzz_files import fuzz
+
     def fail(path):
         raise KeyError(path)
 
