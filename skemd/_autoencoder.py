@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skemd._autoencoder_network import small_image
 from skemd._blocks import seeds_from
-from skemd._checkpoints import Checkpoint, fingerprint_of
+from skemd._checkpoints import checkpoint_of
 from skemd._codes import dead_components, split_sums, with_sent_sums
 from skemd._formats import check_exact, encoder_formats
 from skemd._learned_loss import autoencoder_loss, name_of_loss
@@ -278,10 +278,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
         n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
         check_exact(formats, *n_products)
-        fingerprint = functools.partial(
-            fingerprint_of, self, geometry, layout=layout, X=X
-        )
-        with Checkpoint(self.checkpoint_dir, fingerprint) as checkpoint:
+        with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
             self._train(X, config, formats, geometry, layout, checkpoint)
             self._returns_images = came_as is not None
         return self
@@ -448,9 +445,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _train(self, X, config, formats, geometry, layout, checkpoint):
         """Train on checked wafers and keep what comes of it."""
         rng = checkpoint.random_state(self.random_state)
-        loss, self.emd_regressor_ = autoencoder_loss(
-            self, X, geometry, rng, checkpoint.subfolder("emd_regressor")
-        )
+        loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng, checkpoint)
         cells = scaled(X, "msb").astype(np.float32)
         images = layout.apply(cells)
         run = functools.partial(

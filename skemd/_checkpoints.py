@@ -9,6 +9,7 @@ rely on the package filelock, because a file that merely exists would stay behin
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -22,7 +23,7 @@ from skemd._archive import read_archive, write_archive
 from skemd._backend import keras
 from skemd._plain_values import Decoder, encode
 
-__all__ = ["Checkpoint", "fingerprint_of"]
+__all__ = ["Checkpoint", "checkpoint_of"]
 
 _KIND = "checkpoint"
 # Adam's moments come on top of the weights, and these files come from this machine.
@@ -31,13 +32,14 @@ _MOST_BYTES = 2**31
 _WITHOUT_EFFECT = {"checkpoint_dir", "n_jobs", "random_state", "verbose"}
 
 
-def fingerprint_of(estimator, geometry, **data):
-    """Return what makes a fit this one: parameters, data, versions and backend.
+def checkpoint_of(estimator, geometry, **data):
+    """Return the checkpoint of an estimator's fit.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Its parameters count but for those that do not change what comes out.
+        Its `checkpoint_dir` is the folder; its other parameters count but for those
+        that do not change what comes out.
     geometry : Geometry
         The geometry of the data.
     **data : ndarray, Layout or None
@@ -45,23 +47,11 @@ def fingerprint_of(estimator, geometry, **data):
 
     Returns
     -------
-    fingerprint : dict
-        JSON; long values stand for themselves by their digests.
+    checkpoint : Checkpoint
+        Not entered yet.
     """
-    parameters = {
-        name: _described(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in _WITHOUT_EFFECT
-    }
-    return {
-        "estimator": type(estimator).__name__,
-        **parameters,
-        "random_state": _described(estimator.random_state),
-        "geometry": _described(geometry),
-        **{name: _described(array) for name, array in data.items()},
-        "skemd's version": __version__,
-        "backend": keras.backend.backend(),
-    }
+    fingerprint = functools.partial(_fingerprint, estimator, geometry, data)
+    return Checkpoint(estimator.checkpoint_dir, fingerprint)
 
 
 class Checkpoint:
@@ -227,6 +217,24 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 self._lock.release()
         self._lock = None
+
+
+def _fingerprint(estimator, geometry, data):
+    """Return what makes a fit this one: parameters, data, versions and backend."""
+    parameters = {
+        name: _described(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in _WITHOUT_EFFECT
+    }
+    return {
+        "estimator": type(estimator).__name__,
+        **parameters,
+        "random_state": _described(estimator.random_state),
+        "geometry": _described(geometry),
+        **{name: _described(array) for name, array in data.items()},
+        "skemd's version": __version__,
+        "backend": keras.backend.backend(),
+    }
 
 
 def _cannot_be_used(folder, error):

@@ -17,7 +17,7 @@ _PAIRS_PER_WAFER = 20
 _NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3}
 
 
-def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint_dir=None):
+def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
     """Return the loss as a callable, and the regressor if one was fitted for it.
 
     Parameters
@@ -30,8 +30,8 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint_dir=None):
         Of the wafers.
     rng : numpy.random.RandomState
         Determines that fit.
-    checkpoint_dir : path-like or None, default=None
-        Where that fit leaves its state.
+    checkpoint : Checkpoint
+        Within whose folder that fit leaves its state.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint_dir=None):
         random_state=rng.randint(2**31 - 1),
         verbose=autoencoder.verbose,
         n_jobs=autoencoder.n_jobs,
-        checkpoint_dir=checkpoint_dir,
+        checkpoint_dir=checkpoint.subfolder("emd_regressor"),
     )
     n_pairs = min(_MAX_PAIRS, _PAIRS_PER_WAFER * len(X))
     pairs, distances, _ = make_pairs(

@@ -1,13 +1,11 @@
 """EMDRegressor: a network that learns the earth mover's distance between two wafers."""
 
-import functools
-
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemd._blocks import seeds_from
-from skemd._checkpoints import Checkpoint, fingerprint_of
+from skemd._checkpoints import checkpoint_of
 from skemd._labels import check_labels
 from skemd._networks import FittedNetwork
 from skemd._scaling import normalized
@@ -262,8 +260,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             check_labels(
                 pairs, y, geometry, lenient=takes_any_histograms(self.geometry)
             )
-        fingerprint = functools.partial(fingerprint_of, self, geometry, X=pairs, y=y)
-        with Checkpoint(self.checkpoint_dir, fingerprint) as checkpoint:
+        with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
             self._train(pairs, y, geometry, layout, checkpoint)
         return self
 
