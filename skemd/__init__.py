@@ -15,6 +15,8 @@ _HOME_OF = {
     "EMDRegressor": "skemd._regressor",
     "EMDAutoencoder": "skemd._autoencoder",
     "emd_score": "skemd.metrics",
+    "load": "skemd._persistence",
+    "save": "skemd._persistence",
     "show_versions": "skemd._versions",
 }
 _MODULES = (

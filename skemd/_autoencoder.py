@@ -10,11 +10,12 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._autoencoder_network import small_image
 from skemd._blocks import seeds_from
+from skemd._checkpoints import checkpoint_of
 from skemd._codes import dead_components, split_sums, with_sent_sums
 from skemd._formats import check_exact, encoder_formats
 from skemd._learned_loss import autoencoder_loss, name_of_loss
@@ -117,6 +118,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         How many joblib workers compute exact EMDs, in `score`, for ``loss="emd"`` and
         for the labels of a regressor that is fitted here. None means one, and for the
         loss a thread on each core, as Keras's backends have it.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder for the state after each epoch. A fit that was killed goes on from there
+        when it is started again with equal parameters and data, and a finished one is
+        read from there. Each fit needs a folder of its own.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on 48 cells; "line" takes any number, and
         `fit` leaves out rows without charge.
@@ -194,6 +199,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         random_state=None,
         verbose=0,
         n_jobs=None,
+        checkpoint_dir=None,
         geometry="wafer",
     ):
         self.loss = loss
@@ -220,6 +226,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.random_state = random_state
         self.verbose = verbose
         self.n_jobs = n_jobs
+        self.checkpoint_dir = checkpoint_dir
         self.geometry = geometry
 
     def fit(self, X, y=None):
@@ -240,7 +247,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Raises
         ------
         ValueError
-            If a parameter or the data are unusable; nothing has been trained then.
+            If a parameter or the data are unusable, or `checkpoint_dir` holds another
+            fit; nothing has been trained then.
+        RuntimeError
+            If another fit is using `checkpoint_dir`.
+        OSError
+            If a checkpoint cannot be written. Behind the first epoch this is fitted
+            all the same, with the best weights so far.
 
         Warns
         -----
@@ -261,30 +274,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             if came_as
             else resolve_layout(geometry, self.layout)
         )
-        rng = check_random_state(self.random_state)
         config = self._network_config(layout)
         _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
         n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
         check_exact(formats, *n_products)
-        loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng)
-
-        cells = scaled(X, "msb").astype(np.float32)
-        images = layout.apply(cells)
-        network, self.history_ = self._trained(
-            config, formats, images, cells, loss, rng
-        )
-        self.network_ = network.store()
-        for name, number_format in formats.items():
-            setattr(self, f"{name}_", number_format)
-        codes = network.run(images, part="encoder")
-        self.dead_components_ = dead_components(codes, any(formats.values()))
-        self.geometry_ = geometry
-        self.layout_ = layout
-        self.n_iter_ = len(self.history_["loss"])
-        self.typical_sum_ = float(np.median(X.sum(axis=1)))
-        self._returns_images = came_as is not None
-        self._encodes_sum = bool(self.encode_sum)
-        self._n_features_out = self.n_components + self._encodes_sum
+        with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
+            self._train(X, config, formats, geometry, layout, checkpoint)
+            self._returns_images = came_as is not None
         return self
 
     def transform(self, X):
@@ -446,11 +442,35 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             "strides": self.strides,
         }
 
-    def _trained(self, config, formats, images, cells, loss, rng):
-        label = f"EMDAutoencoder({name_of_loss(self.loss)})"
+    def _train(self, X, config, formats, geometry, layout, checkpoint):
+        """Train on checked wafers and keep what comes of it."""
+        rng = checkpoint.random_state(self.random_state)
+        loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng, checkpoint)
+        cells = scaled(X, "msb").astype(np.float32)
+        images = layout.apply(cells)
         run = functools.partial(
-            train, inputs=images, targets=cells, loss=loss, **training_options(self)
+            train,
+            inputs=images,
+            targets=cells,
+            loss=loss,
+            checkpoint=checkpoint,
+            **training_options(self),
         )
+        network, self.history_ = self._trained(config, formats, images, run, rng)
+        self.network_ = network.store()
+        for name, number_format in formats.items():
+            setattr(self, f"{name}_", number_format)
+        codes = network.run(images, part="encoder")
+        self.dead_components_ = dead_components(codes, any(formats.values()))
+        self.geometry_ = geometry
+        self.layout_ = layout
+        self.n_iter_ = len(self.history_["loss"])
+        self.typical_sum_ = float(np.median(X.sum(axis=1)))
+        self._encodes_sum = bool(self.encode_sum)
+        self._n_features_out = self.n_components + self._encodes_sum
+
+    def _trained(self, config, formats, images, run, rng):
+        label = f"EMDAutoencoder({name_of_loss(self.loss)})"
         network = FittedNetwork("autoencoder", config, seeds=seeds_from(rng))
         if not any(formats.values()):
             return network, run(network.model, rng=rng, label=label)

@@ -17,7 +17,7 @@ _PAIRS_PER_WAFER = 20
 _NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3}
 
 
-def autoencoder_loss(autoencoder, X, geometry, rng):
+def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
     """Return the loss as a callable, and the regressor if one was fitted for it.
 
     Parameters
@@ -30,6 +30,8 @@ def autoencoder_loss(autoencoder, X, geometry, rng):
         Of the wafers.
     rng : numpy.random.RandomState
         Determines that fit.
+    checkpoint : Checkpoint
+        Within whose folder that fit leaves its state.
 
     Returns
     -------
@@ -51,12 +53,15 @@ def autoencoder_loss(autoencoder, X, geometry, rng):
         random_state=rng.randint(2**31 - 1),
         verbose=autoencoder.verbose,
         n_jobs=autoencoder.n_jobs,
+        checkpoint_dir=checkpoint.subfolder("emd_regressor"),
     )
     n_pairs = min(_MAX_PAIRS, _PAIRS_PER_WAFER * len(X))
     pairs, distances, _ = make_pairs(
         X, n_pairs, geometry=geometry, n_jobs=autoencoder.n_jobs, random_state=rng
     )
     regressor.fit(pairs, distances)
+    # The folder belongs to this fit, not to whoever fits the regressor again.
+    regressor.set_params(checkpoint_dir=None)
     return LearnedEMD(regressor).call, regressor
 
 

@@ -10,16 +10,26 @@ import threading
 import numpy as np
 
 from skemd._autoencoder_network import build_autoencoder
+from skemd._backend import keras
 from skemd._blocks import seeds_from
 from skemd._emd_network import build_emd_network
 from skemd._stepping import compiled_forward
 from skemd._training import fixed_batches, weights_of
 
-__all__ = ["BUILDERS", "FittedNetwork"]
+__all__ = ["BUILDERS", "FittedNetwork", "checked_network"]
 
 BUILDERS = {"emd": build_emd_network, "autoencoder": build_autoencoder}
 _PREDICT_BATCH = 500
 _BUILD_LOCK = threading.RLock()
+# What a configuration from a file may ask for. Wider layers show in the weights.
+_LARGEST = {
+    "kernel_size": 64,
+    "n_conv_layers": 100,
+    "n_dense_layers": 100,
+    "n_refinements": 100,
+    "strides": 64,
+}
+_MOST_PLACES = 2**24
 
 
 class FittedNetwork:
@@ -102,3 +112,47 @@ class FittedNetwork:
     def _built(self, seeds):
         with _BUILD_LOCK:
             return BUILDERS[self.builder](**self.config, seeds=seeds)
+
+
+def checked_network(builder, config, weights):
+    """Return a network from a file, if its weights are those that it asks for.
+
+    Nothing of the configuration's size is computed before it is known to be small.
+
+    Parameters
+    ----------
+    builder : str
+        Name of the builder.
+    config : dict
+        The builder's keyword arguments, without the seeds.
+    weights : list of ndarray
+        In the order of the model.
+
+    Returns
+    -------
+    network : FittedNetwork
+        Not live yet.
+
+    Raises
+    ------
+    ValueError
+        If the configuration is too large, or the weights are others.
+    """
+    widest = max(weight.size for weight in weights)
+    for name, value in config.items():
+        if type(value) is int and value > _LARGEST.get(name, widest):
+            raise ValueError(f"{name}={value} is more than its weights hold")
+    places = len(config["cell_to_pixel"]) * float(np.prod(config["image_shape"]))
+    if not 0 < places <= _MOST_PLACES:
+        raise ValueError(f"its images of shape {config['image_shape']} are too large")
+    # Without values variables have shapes all the same.
+    with _BUILD_LOCK, keras.StatelessScope(initialize_variables=False):
+        seeds = seeds_from(np.random.RandomState(0))
+        model = BUILDERS[builder](**config, seeds=seeds)
+    expected = [tuple(weight.shape) for weight in model.weights]
+    found = [weight.shape for weight in weights]
+    if found != expected:
+        raise ValueError(f"its weights have shapes {found}, not {expected}")
+    if not all(np.isfinite(weight).all() for weight in weights):
+        raise ValueError("its weights are not finite")
+    return FittedNetwork(builder, config, weights)

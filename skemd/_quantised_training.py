@@ -36,7 +36,7 @@ def train_with_formats(
     formats : dict of str to FixedPoint or None
         The builder's, by name.
     run : callable
-        ``run(model, epochs=, rng=, label=)`` trains and returns the history.
+        ``run(model, epochs=, rng=, label=, stage=)`` trains and returns the history.
     images : ndarray of shape (n_samples, height, width, channels)
         What the network trains on.
     rng : numpy.random.RandomState
@@ -66,6 +66,7 @@ def train_with_formats(
             epochs=n_float,
             rng=copy.deepcopy(rng),
             label=f"{label} in floating point",
+            stage="floating_point",
         )
         interrupted = _was_interrupted(history, n_float, patience)
     fill_ranges(network, images, formats["weight_format"], formats["latent_format"])

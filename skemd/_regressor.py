@@ -2,10 +2,10 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemd._blocks import seeds_from
+from skemd._checkpoints import checkpoint_of
 from skemd._labels import check_labels
 from skemd._networks import FittedNetwork
 from skemd._scaling import normalized
@@ -92,6 +92,10 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         1 for a progress bar on stderr.
     n_jobs : int or None, default=None
         How many joblib workers compute exact EMDs where `y` is not given.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder for the state after each epoch. A fit that was killed goes on from there
+        when it is started again with equal parameters and data, and a finished one is
+        read from there. Each fit needs a folder of its own.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
         width, an odd one as if the second histogram's missing last cell were empty,
@@ -156,6 +160,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         random_state=None,
         verbose=0,
         n_jobs=None,
+        checkpoint_dir=None,
         geometry="wafer",
     ):
         self.n_filters = n_filters
@@ -177,6 +182,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self.n_jobs = n_jobs
+        self.checkpoint_dir = checkpoint_dir
         self.geometry = geometry
 
     @classmethod
@@ -234,7 +240,13 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unusable; nothing has been trained then.
+            If a parameter or the data are unusable, or `checkpoint_dir` holds another
+            fit; nothing has been trained then.
+        RuntimeError
+            If another fit is using `checkpoint_dir`.
+        OSError
+            If a checkpoint cannot be written. Behind the first epoch this is fitted
+            all the same, with the best weights so far.
 
         Warns
         -----
@@ -248,29 +260,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             check_labels(
                 pairs, y, geometry, lenient=takes_any_histograms(self.geometry)
             )
-        y, potentials = self._labels(pairs, y, geometry)
-
-        rng = check_random_state(self.random_state)
-        network = FittedNetwork(
-            "emd", self._network_config(geometry, layout), seeds=seeds_from(rng)
-        )
-        pairs = pairs.reshape(len(pairs), -1).astype(np.float32)
-        with_potentials = potentials is not None
-        self.history_ = train(
-            network.part("solver") if with_potentials else network.model,
-            pairs,
-            regression_targets(
-                pairs, y, potentials, over_variation=self.head != "linear"
-            ),
-            regression_loss(self.loss, geometry, with_potentials=with_potentials),
-            rng=rng,
-            augment=random_symmetries(geometry) if self.augment else None,
-            label="EMDRegressor",
-            **training_options(self),
-        )
-        self.network_ = network.store()
-        self.geometry_ = geometry
-        self.n_iter_ = len(self.history_["loss"])
+        with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
+            self._train(pairs, y, geometry, layout, checkpoint)
         return self
 
     def predict(self, X):
@@ -363,6 +354,32 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             "min_distance": geometry.min_distance,
             "max_distance": geometry.max_distance,
         }
+
+    def _train(self, pairs, y, geometry, layout, checkpoint):
+        """Train on checked pairs and keep what comes of it."""
+        y, potentials = self._labels(pairs, y, geometry)
+        rng = checkpoint.random_state(self.random_state)
+        network = FittedNetwork(
+            "emd", self._network_config(geometry, layout), seeds=seeds_from(rng)
+        )
+        pairs = pairs.reshape(len(pairs), -1).astype(np.float32)
+        with_potentials = potentials is not None
+        self.history_ = train(
+            network.part("solver") if with_potentials else network.model,
+            pairs,
+            regression_targets(
+                pairs, y, potentials, over_variation=self.head != "linear"
+            ),
+            regression_loss(self.loss, geometry, with_potentials=with_potentials),
+            rng=rng,
+            augment=random_symmetries(geometry) if self.augment else None,
+            label="EMDRegressor",
+            checkpoint=checkpoint,
+            **training_options(self),
+        )
+        self.network_ = network.store()
+        self.geometry_ = geometry
+        self.n_iter_ = len(self.history_["loss"])
 
     def _labels(self, pairs, y, geometry):
         """Return the distances, and the potentials if the network learns them."""

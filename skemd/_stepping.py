@@ -6,6 +6,8 @@ they are interrupted. These steps are what Keras's guide to custom training loop
 behind one interface.
 """
 
+import numpy as np
+
 from skemd._backend import keras
 
 __all__ = ["Stepper", "compiled_forward"]
@@ -74,10 +76,20 @@ class Stepper:
         ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
     optimizer : keras.optimizers.Optimizer
         A fresh optimiser.
+    state : list of ndarray or None, default=None
+        Where to go on, as :meth:`state` gave it; None for a start.
     """
 
-    def __init__(self, model, loss, optimizer):
+    def __init__(self, model, loss, optimizer, state=None):
         optimizer.build(model.trainable_variables)
+        self._variables = [
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *optimizer.variables,
+        ]
+        if state is not None:
+            for variable, value in zip(self._variables, state, strict=True):
+                variable.assign(value)
         backend = keras.backend.backend()
         if backend not in _STEPS:
             raise NotImplementedError(_cannot_train(backend))
@@ -90,6 +102,14 @@ class Stepper:
     def step(self, inputs, targets):
         """Do one step on a batch and return its loss as a scalar of the backend."""
         return self._step(inputs, targets)
+
+    def state(self):
+        """Return copies of the weights and of what the optimiser has gathered.
+
+        They are those of the last call of ``sync``.
+        """
+        values = _values(self._variables)
+        return [np.array(keras.ops.convert_to_numpy(value)) for value in values]
 
 
 def _jax_step(model, mean_loss, optimizer):

@@ -1,4 +1,4 @@
-"""The one training loop: seeding, batching, early stopping, progress.
+"""The one training loop: seeding, batching, early stopping, progress, checkpoints.
 
 Every network of skemd is trained by :func:`train`. All randomness comes from the
 random state that is handed in; batches have one fixed size, so each network compiles
@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skemd._backend import keras
 from skemd._progress import ProgressBar
+from skemd._record import Record, weights_of
 from skemd._stepping import Stepper, compiled_forward
 
 __all__ = [
@@ -54,9 +55,10 @@ def train(
     patience,
     rng,
     augment=None,
-    on_epoch=None,
     verbose=0,
     label="training",
+    checkpoint=None,
+    stage="training",
 ):
     """Train a network in place and leave it with its best weights.
 
@@ -85,12 +87,16 @@ def train(
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
         ``augment(inputs, targets, rng)`` -> inputs and targets, applied to each batch.
-    on_epoch : callable or None, default=None
-        Called without arguments after each epoch, when the model has its weights.
     verbose : int, default=0
         Whether to show progress on stderr.
     label : str, default="training"
         What the progress bar starts with.
+    checkpoint : Checkpoint or None, default=None
+        Where to leave the state after each epoch, and to go on from. If a state cannot
+        be written, the training stops as if it was interrupted, and the checkpoint
+        knows why.
+    stage : str, default="training"
+        Which of several trainings of one fit this is.
 
     Returns
     -------
@@ -111,49 +117,39 @@ def train(
     batch_size = min(batch_size, len(train_rows))
     steps_per_epoch = -(-len(train_rows) // batch_size)
     optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
-    stepper = Stepper(model, loss, optimizer)
+    record = Record(model, early_stopping, checkpoint, stage)
+    stepper = Stepper(model, loss, optimizer, record.resume(rng))
     validate = _validation(model, inputs, targets, held_out, loss, batch_size)
 
-    history = {"loss": []} | ({"val_loss": []} if early_stopping else {})
-    best = {"loss": np.inf, "epoch": -1, "weights": None}
+    def one_epoch(epoch, bar):
+        losses = []
+        for rows in batches_of_rows(train_rows, batch_size, rng):
+            batch = inputs[rows], targets[rows]
+            batch = batch if augment is None else augment(*batch, rng)
+            losses.append(stepper.step(*batch))
+            bar.update(epoch * steps_per_epoch + len(losses), record.note())
+        stepper.sync()
+        return float(np.mean([float(value) for value in losses]))
+
     bar = ProgressBar(epochs * steps_per_epoch, label, verbose)
     try:
-        for epoch in range(epochs):
-            losses = []
-            for rows in batches_of_rows(train_rows, batch_size, rng):
-                batch = inputs[rows], targets[rows]
-                batch = batch if augment is None else augment(*batch, rng)
-                losses.append(stepper.step(*batch))
-                bar.update(epoch * steps_per_epoch + len(losses), _note(history))
-            stepper.sync()
-            if on_epoch is not None:
-                on_epoch()
-            history["loss"].append(float(np.mean([float(value) for value in losses])))
-            watched = history["loss"][-1]
+        while not record.is_over(epochs, patience):
+            epoch = record.n_epochs
+            values = {"loss": one_epoch(epoch, bar)}
             if early_stopping:
-                watched = validate()
-                history["val_loss"].append(watched)
-            bar.update((epoch + 1) * steps_per_epoch, _note(history))
+                values["val_loss"] = validate()
+            watched = list(values.values())[-1]
             _check_finite(watched, epoch, learning_rate)
-            if watched < best["loss"] or not early_stopping:
-                weights = weights_of(model)
-                best = {"loss": watched, "epoch": epoch, "weights": weights}
-            elif epoch - best["epoch"] >= patience:
-                break
+            record.add(values, watched)
+            record.keep(stepper, rng, finished=record.is_over(epochs, patience))
+            bar.update((epoch + 1) * steps_per_epoch, record.note())
     except KeyboardInterrupt:
         # The jax step may have been cut off between its output and our state.
-        finished = len(history["loss"])
-        warnings.warn(
-            f"{label} was interrupted after {finished} of {epochs} epochs; the best "
-            "weights so far are kept.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+        _warn_of_interruption(label, record.n_epochs, epochs)
     finally:
         bar.close()
-    if best["weights"] is not None:
-        model.set_weights(best["weights"])
-    return history
+    record.leave_best_weights()
+    return record.history
 
 
 def fixed_batches(run, n_samples, batch_size, *arrays):
@@ -185,15 +181,6 @@ def fixed_batches(run, n_samples, batch_size, *arrays):
         batches = [_filled_up(batch, batch_size) for batch in batches]
         results.append(keras.ops.convert_to_numpy(run(*batches))[:n_rows])
     return np.concatenate(results)
-
-
-def weights_of(model):
-    """Return copies of a model's weights as NumPy arrays, in ``get_weights``'s order.
-
-    Keras's own method draws a deprecation warning from NumPy 2 on some backends.
-    """
-    values = [weight.value for weight in model.weights]
-    return [np.array(keras.ops.convert_to_numpy(value)) for value in values]
 
 
 def _split(n_samples, validation_fraction, early_stopping, rng):
@@ -263,15 +250,19 @@ def _filled_up(batch, batch_size):
     return full
 
 
+def _warn_of_interruption(label, n_epochs, epochs):
+    warnings.warn(
+        f"{label} was interrupted after {n_epochs} of {epochs} epochs; the best "
+        "weights so far are kept.",
+        ConvergenceWarning,
+        # At whoever called an estimator's fit.
+        stacklevel=5,
+    )
+
+
 def _check_finite(value, epoch, learning_rate):
     if not np.isfinite(value):
         raise FloatingPointError(
             f"The loss became {value} in epoch {epoch + 1}. A smaller learning_rate "
             f"than {learning_rate} usually helps."
         )
-
-
-def _note(history):
-    if not history["loss"]:
-        return ""
-    return " ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())

@@ -5,6 +5,7 @@ where the first offence is, and what to do about it.
 """
 
 import numbers
+import os
 import warnings
 
 import numpy as np
@@ -354,6 +355,9 @@ def check_training_parameters(estimator):
         high=1,
         open_ends=True,
     )
+    folder = estimator.checkpoint_dir
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")
 
 
 def _as_numbers(X, name, dtype):

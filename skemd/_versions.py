@@ -7,7 +7,7 @@ from importlib import metadata
 from skemd import __version__
 from skemd._engines import compiled_solver_is_built
 
-__all__ = ["show_versions"]
+__all__ = ["installed_versions", "show_versions"]
 
 PACKAGES = (
     "numpy",
@@ -51,6 +51,11 @@ def show_versions():
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:>{width}}: {value}")
+
+
+def installed_versions(packages=("keras", "numpy", "scikit-learn")):
+    """Return the versions of skemd and of some packages, by name."""
+    return {"skemd": __version__, **{name: _version_of(name) for name in packages}}
 
 
 def _version_of(package):

@@ -17,11 +17,13 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 # The first part of a module's name behind "skemd." decides on which floor it lives.
 FLOORS = [
     {
+        "_archive",
         "_codes",
         "_extras",
         "_fixed_point",
         "_float_codes",
         "_formats",
+        "_plain_values",
         "_progress",
         "_scaling",
         "_validation",
@@ -33,12 +35,14 @@ FLOORS = [
         "_autoencoder_network",
         "_backend",
         "_blocks",
+        "_checkpoints",
         "_emd_network",
         "_host",
         "_labels",
         "_networks",
         "_potentials",
         "_quantised_training",
+        "_record",
         "_stepping",
         "_targets",
         "_training",
@@ -54,7 +58,7 @@ FLOORS = [
         "baselines",
         "pretrained",
     },
-    {"_versions", "firmware", "plot", "study"},
+    {"_persistence", "_versions", "firmware", "plot", "study"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
