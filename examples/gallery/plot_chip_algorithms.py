@@ -15,8 +15,8 @@ from skemd.study import Wafers, compare, link_rows, occupancy
 N_TRAIN, N_TEST, EPOCHS, LINKS = 4000, 1000, 40, (2, 3, 5)
 
 # %%
-# An algorithm is anything with fit and predict. The same ones stand here with 2, 3 and 5
-# links of 32 bits: three that the chip has without a network, and the autoencoder in
+# An algorithm is anything with fit and predict. The same ones stand here with 2, 3 and
+# 5 links of 32 bits: three that the chip has without a network, and the autoencoder in
 # the chip's number formats, trained on the exact EMD for a short time.
 
 
@@ -36,9 +36,7 @@ algorithms = [
         ("STC4_9", SuperTriggerCell("STC4_9", n_output_links=links)),
         (
             "autoencoder",
-            EMDAutoencoder(
-                "emd", n_output_links=links, epochs=EPOCHS, batch_size=250
-            ),
+            EMDAutoencoder("emd", n_output_links=links, epochs=EPOCHS, batch_size=250),
         ),
     )
 ]

@@ -10,27 +10,49 @@ import numpy as np
 
 from skemd import EMDAutoencoder
 from skemd.datasets import make_wafers
+from skemd.metrics import mean_emd
 
-N_TRAIN, N_TEST, EPOCHS, LINKS = 4000, 1000, 40, (2, 3, 5)
+N_TRAIN, N_TEST, EPOCHS = 4000, 1000, 40
+BITS_OF_LINKS = {2: 3, 3: 5, 4: 7, 5: 9}
 
 # %%
-# Two to five links give each of the 16 numbers 3, 5, 7 or 9 bits. One autoencoder is
-# trained in floating point, and its codes are rounded afterwards to the same formats;
-# the others train with the chip's formats of codes, weights, images and sums.
+# Two to five links have room for 3, 5, 7 or 9 bits for each of the 16 numbers of a
+# code. Train one autoencoder in floating point, and four in the chip's formats of
+# codes, weights, images and sums, so that they know what will become of their numbers.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
 training = {"loss": "emd", "epochs": EPOCHS, "batch_size": 250, "random_state": 0}
 floating = EMDAutoencoder(**training).fit(X)
-aware = {links: EMDAutoencoder(n_output_links=links, **training).fit(X) for links in LINKS}
+aware = [
+    EMDAutoencoder(n_output_links=links, **training).fit(X) for links in BITS_OF_LINKS
+]
 
 # %%
-# Rounding after training keeps the number of bits, one of them before the binary point,
-# and saturates: the floating-point network never heard of that range.
+# The codes of the first may be rounded afterwards to the same range and steps: one bit
+# stands before the binary point, and what is larger saturates.
 
+codes = floating.transform(test)
+steps = [2.0 ** (1 - bits) for bits in BITS_OF_LINKS.values()]
+rounded = [np.clip(step * np.round(codes / step), 0, 2 - step) for step in steps]
+emds = {
+    "trained with formats": [-autoencoder.score(test) for autoencoder in aware],
+    "codes rounded afterwards": [
+        mean_emd(test, floating.inverse_transform(code)) for code in rounded
+    ],
+}
 
-def rounded_emd(bits):
-    """Return the mean EMD of floating-point codes rounded to some bits."""
-    step = 2.0 ** (1 - bits)
-    codes = np.clip(np.round(floating.transform(test) / step) * step, 0, 2 - step)
-    return codes
+figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for (name, values), look in zip(emds.items(), ("o-", "s--"), strict=True):
+    ax.plot([*BITS_OF_LINKS.values()], values, look, label=name)
+ax.axhline(-floating.score(test), color="0.5", lw=1, label="floating point")
+ax.set(
+    xlabel="bits of each number of a code",
+    ylabel="mean exact EMD (half trigger-cell pitches)",
+    xticks=[*BITS_OF_LINKS.values()],
+    ylim=(0, None),
+)
+ax.legend()
+
+# %%
+# The figure shows TODO

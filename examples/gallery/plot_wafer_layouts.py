@@ -31,7 +31,8 @@ _ = plot_wafer(brightest, ax=ax, log=True, cell_numbers=True, colorbar=True)
 
 numbers = np.arange(1, 49)[None]
 images = {
-    layout: WaferRemapper(layout).fit_transform(numbers)[0] for layout in ("8x8", "4x4x3")
+    layout: WaferRemapper(layout).fit_transform(numbers)[0]
+    for layout in ("8x8", "4x4x3")
 }
 panels = [("8x8", images["8x8"][..., 0])]
 panels += [(f"4x4x3, channel {k}", images["4x4x3"][..., k]) for k in range(3)]
@@ -48,5 +49,5 @@ for ax, (title, image) in zip(axes, panels, strict=True):
 
 # %%
 # The figure shows that "8x8" leaves the lower right corner empty and has faces 1 and 0
-# side by side with face 2 below face 1, while in "4x4x3" cells 0, 16 and 32, one of each
-# face, share a pixel.
+# side by side with face 2 below face 1, while in "4x4x3" cells 0, 16 and 32, one of
+# each face, share a pixel.

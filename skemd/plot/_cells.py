@@ -8,6 +8,8 @@ from skemd.plot._look import COLOR_MAP
 EDGE = {"edgecolors": "0.75", "linewidths": 0.5}
 _BAR_COLOR = "#0072B2"
 _N_FACES, _SIDE = 3, 4
+# The corners of each face go clockwise, too.
+_CLOCKWISE = (0, 2, 1)
 
 
 def check_drawable(geometry):
@@ -105,8 +107,9 @@ def wafer_outline():
     centres, down, across = _faces()
     middle = hgcal_wafer().positions.mean(axis=0)
     outline = []
-    for face, one, other in zip(centres, down, across, strict=True):
-        first = face[0, 0] - (one + other) / 2
+    for face in _CLOCKWISE:
+        one, other = down[face], across[face]
+        first = centres[face, 0, 0] - (one + other) / 2
         one, other = _SIDE * one, _SIDE * other
         corners = np.array([first, first + one, first + one + other, first + other])
         inner = np.linalg.norm(corners - middle, axis=1).argmin()
@@ -148,7 +151,7 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
     if geometry == hgcal_wafer():
         from matplotlib.collections import PolyCollection
 
-        cells = PolyCollection(wafer_rhombi() + [shift, 0], **EDGE, **look)
+        cells = PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **EDGE, **look)
         cells.set_array(values)
         ax.add_collection(cells)
         ax.autoscale_view()
@@ -158,8 +161,8 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
         height, width = shape
         extent = (shift - 0.5, shift + width - 0.5, height - 0.5, -0.5)
         return ax.imshow(values.reshape(shape), extent=extent, aspect="equal", **look)
-    x, y = (centres(geometry) + [shift, 0]).T
-    cells = ax.scatter(x, y, c=np.zeros(len(x)), s=60, **EDGE, **look)
+    x, y = np.add(centres(geometry), [shift, 0]).T
+    cells = ax.scatter(x, y, c=np.zeros(len(x)), s=110, **EDGE, **look)
     # Not as c=, which would leave empty cells out rather than white.
     cells.set_array(values)
     return cells

@@ -4,12 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skemd.plot._look import (
-    LINE_COLORS,
-    axes_or_new,
-    looks,
-    require_matplotlib,
-)
+from skemd.plot._look import LINE_COLORS, axes_or_new, looks, require_matplotlib
 
 __all__ = ["plot_history", "plot_profiles"]
 
@@ -112,7 +107,7 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
     (artists["best"],) = ax.plot(best + 1, deciding[best], label=label, **look)
     if log:
         ax.set_yscale("log")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.legend(fontsize=8)
     return artists
@@ -135,6 +130,8 @@ def _checked_history(history):
             'history must hold "loss" for each epoch, and other losses for as many; '
             f"got {lengths}."
         )
+    if not np.isfinite(losses.get("val_loss", losses["loss"])).any():
+        raise ValueError("history must hold at least one epoch with a finite loss.")
     if len(losses) > len(LINE_COLORS):
         raise ValueError(
             f"plot_history draws 1 to {len(LINE_COLORS)} losses; got {len(losses)}."

@@ -122,7 +122,9 @@ def _moves(plan):
 def _beside_each_other(ax, wafers, moved, shares, geometry, titles):
     """Draw one wafer, the plan and the other wafer from left to right."""
     places = centres(geometry)
-    low, high = places.min(axis=0) - 1, places.max(axis=0) + 1
+    # Cells reach beyond their centres.
+    margin = max(geometry.min_distance, 0.08 * geometry.max_distance)
+    low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
     width = (high - low)[0]
     step = (1 + _GAP) * width
     norm = charge_norm(np.ma.array(wafers))
@@ -133,10 +135,8 @@ def _beside_each_other(ax, wafers, moved, shares, geometry, titles):
     _pale_cells(ax, geometry, step)
     start, end = places[moved[:, 0]] + [step, 0], places[moved[:, 1]] + [step, 0]
     flows = _draw_flows(ax, start, end, shares, _WIDEST * width)
-    is_wafer = geometry == hgcal_wafer()
     for shift, title in zip((0, step, 2 * step), titles, strict=True):
-        if is_wafer:
-            draw_outline(ax, shift)
+        draw_outline(ax, geometry, shift)
         ax.text(
             shift + (low + high)[0] / 2,
             1.0,
@@ -186,9 +186,9 @@ def _pale_cells(ax, geometry, shift):
         from matplotlib.collections import PolyCollection
 
         pale = {"facecolors": "none", **EDGE, "edgecolors": "0.88"}
-        ax.add_collection(PolyCollection(wafer_rhombi() + [shift, 0], **pale))
+        ax.add_collection(PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **pale))
     else:
-        x, y = (centres(geometry) + [shift, 0]).T
+        x, y = np.add(centres(geometry), [shift, 0]).T
         ax.scatter(x, y, s=12, color="0.85")
 
 

@@ -10,6 +10,7 @@ from skemd.plot._cells import (
     check_drawable,
     draw_bars,
     draw_cells,
+    grid_shape,
     is_line,
     wafer_outline,
 )
@@ -50,7 +51,8 @@ def plot_wafer(
     cell_numbers : bool, default=False
         Whether to write each cell's number on it; bars have them below.
     outline : bool, default=True
-        Whether to draw the module's outline around the wafer's cells.
+        Whether to draw the module's outline around the wafer's cells, or a frame
+        around a grid.
     colorbar : bool, default=False
         Whether to add the scale of charges beside the axes. Bars have an axis.
     label : str, default="charge (CALQ counts)"
@@ -84,8 +86,8 @@ def plot_wafer(
     # White, not the lightest colour, tells an empty cell from one with little charge.
     charges = np.ma.masked_equal(charges[0], 0)
     cells = draw_cells(ax, charges, geometry, charge_norm(charges, vmax, log))
-    if outline and geometry == hgcal_wafer():
-        draw_outline(ax)
+    if outline:
+        draw_outline(ax, geometry)
     if cell_numbers:
         _write_numbers(ax, charges.filled(0), cells, geometry)
     if colorbar:
@@ -185,27 +187,34 @@ def charge_norm(charges, vmax=None, log=False):
     return LogNorm(smallest if smallest < largest else largest / 10, largest)
 
 
-def draw_outline(ax, shift=0.0):
-    """Draw the module's outline.
+def draw_outline(ax, geometry, shift=0.0):
+    """Draw the module's outline around a wafer, or a frame around a grid.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where to draw.
+    geometry : Geometry
+        Where the cells are; dots have no outline.
     shift : float, default=0.0
-        How far to the right, in half trigger-cell pitches.
+        How far to the right, in the unit of the positions.
 
     Returns
     -------
-    outline : matplotlib.patches.Polygon
-        Unfilled.
+    outline : matplotlib.patches.Polygon or None
+        Unfilled; None where there is nothing to draw.
     """
     from matplotlib.patches import Polygon
 
-    outline = Polygon(
-        wafer_outline() + [shift, 0], fill=False, edgecolor="0.3", linewidth=1.2
-    )
-    return ax.add_patch(outline)
+    if geometry == hgcal_wafer():
+        corners = wafer_outline()
+    elif shape := grid_shape(geometry):
+        height, width = shape
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - 0.5
+    else:
+        return None
+    look = {"fill": False, "edgecolor": "0.3", "linewidth": 1.2, "clip_on": False}
+    return ax.add_patch(Polygon(np.add(corners, [shift, 0]), **look))
 
 
 def _bars(ax, charges, geometry, vmax, log, cell_numbers, label):
@@ -226,7 +235,9 @@ def _write_numbers(ax, charges, cells, geometry):
     """Write each cell's number on it, light on dark colours."""
     lightness = cells.cmap(cells.norm(charges))[:, :3] @ [0.299, 0.587, 0.114]
     on_dark = (lightness < 0.5) & (charges > 0)
-    for number, (place, dark) in enumerate(zip(centres(geometry), on_dark, strict=True)):
+    for number, (place, dark) in enumerate(
+        zip(centres(geometry), on_dark, strict=True)
+    ):
         color = "white" if dark else "0.25"
         ax.text(*place, str(number), color=color, fontsize=7, ha="center", va="center")
 
