@@ -136,8 +136,9 @@ def test_the_density_counts_every_pair():
 
 
 def test_another_geometry_has_another_unit():
-    density, _ = plot_learned_emd([1.0], [2.0], geometry="line")
-    assert density.axes.get_xlabel() == "exact EMD (unit of positions)"
+    for unit, words in ((None, "units of length"), ("mm", "mm")):
+        density, _ = plot_learned_emd([1.0], [2.0], geometry="line", unit=unit)
+        assert density.axes.get_xlabel() == f"exact EMD ({words})"
 
 
 def test_relative_differences_are_shares_of_all_pairs():

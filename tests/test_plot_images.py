@@ -125,7 +125,7 @@ def save(path, draw, **options):
         for axes in figure.axes:
             if axes.get_legend():
                 axes.get_legend().remove()
-        figure.savefig(path, dpi=60, metadata={"Software": None})
+        figure.savefig(path, dpi=50, metadata={"Software": None})
         plt.close(figure)
 
 

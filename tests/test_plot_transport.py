@@ -66,7 +66,7 @@ def test_both_wafers_are_shares_on_one_scale(wafers):
     assert picture.original.get_clim() == pytest.approx((0, largest))
     words = [text.get_text() for text in ax.texts]
     assert words == ["one", f"EMD {emd(a, b):.2f} half trigger-cell pitches", "two"]
-    assert figure.axes[2].get_ylabel() == "share of the wafer's charge"
+    assert figure.axes[2].get_ylabel() == "share of the charge"
     assert not other.collections
 
 
@@ -90,7 +90,7 @@ def test_on_a_line_the_plan_goes_down_from_bars_to_bars():
     ends = sorted(zip(feet[:, 0], tips[:, 0], strict=True))
     assert ends in ([(0, 2)], [(0, 1), (1, 2)])
     assert (feet[:, 1] > tips[:, 1]).all()
-    assert ax.get_title() == "EMD 1.00 unit of positions"
+    assert ax.get_title() == "EMD 1.00 units of length"
     assert len(figure.axes) == 1
 
 
@@ -99,7 +99,8 @@ def test_on_a_line_the_plan_goes_down_from_bars_to_bars():
 )
 def test_other_cells_in_a_plane(geometry, kind):
     a, b = np.eye(geometry.n_cells)[[0, -1]]
-    picture = plot_transport(a, b, geometry=geometry)
+    picture = plot_transport(a, b, geometry=geometry, unit="m")
+    assert picture.flows.axes.texts[1].get_text() == f"EMD {picture.distance:.2f} m"
     assert hasattr(
         picture.original, {"image": "get_extent", "dots": "get_offsets"}[kind]
     )

@@ -31,7 +31,7 @@ _ = plot_wafer(brightest, ax=ax, log=True, cell_numbers=True, colorbar=True)
 
 numbers = np.arange(1, 49)[None]
 images = {
-    layout: WaferRemapper(layout).fit_transform(numbers)[0]
+    layout: WaferRemapper(layout).fit(X).transform(numbers)[0]
     for layout in ("8x8", "4x4x3")
 }
 panels = [("8x8", images["8x8"][..., 0])]

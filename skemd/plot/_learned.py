@@ -17,7 +17,9 @@ from skemd.plot._look import (
 __all__ = ["plot_learned_emd", "plot_relative_difference"]
 
 
-def plot_learned_emd(exact, predicted, *, geometry="wafer", ax=None, gridsize=40):
+def plot_learned_emd(
+    exact, predicted, *, geometry="wafer", ax=None, gridsize=40, unit=None
+):
     """Draw how many pairs have which learned and which exact EMD.
 
     Parameters
@@ -30,6 +32,8 @@ def plot_learned_emd(exact, predicted, *, geometry="wafer", ax=None, gridsize=40
         Where to draw; None for a new figure.
     gridsize : int, default=40
         Hexagons across.
+    unit : str or None, default=None
+        Of the geometry's lengths; None for half trigger-cell pitches on the wafer.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def plot_learned_emd(exact, predicted, *, geometry="wafer", ax=None, gridsize=40
         linewidths=0.2,
     )
     (diagonal,) = ax.plot([0, most], [0, most], color="0.4", lw=1)
-    unit = unit_of(geometry)
+    unit = unit_of(geometry, unit)
     ax.set(
         xlabel=f"exact EMD ({unit})",
         ylabel=f"learned EMD ({unit})",

@@ -68,19 +68,24 @@ def looks():
     ]
 
 
-def unit_of(geometry):
+def unit_of(geometry, unit=None):
     """Return the words for the unit of a geometry's lengths.
 
     Parameters
     ----------
     geometry : {"wafer", "line"} or Geometry
         Where the cells are.
+    unit : str or None, default=None
+        What the caller calls it.
 
     Returns
     -------
     unit : str
-        Half trigger-cell pitches for the wafer, "unit of positions" for any other.
+        The caller's; else half trigger-cell pitches for the wafer, and "units of
+        length" for any other.
     """
+    if unit is not None:
+        return unit
     if resolve_geometry(geometry, 1) == hgcal_wafer():
         return "half trigger-cell pitches"
-    return "unit of positions"
+    return "units of length"

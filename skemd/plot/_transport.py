@@ -56,7 +56,13 @@ class TransportPicture(NamedTuple):
 
 
 def plot_transport(
-    a, b, *, geometry="wafer", ax=None, names=("original", "reconstruction")
+    a,
+    b,
+    *,
+    geometry="wafer",
+    ax=None,
+    names=("original", "reconstruction"),
+    unit=None,
 ):
     """Draw two wafers with the optimal transport plan between them.
 
@@ -76,6 +82,8 @@ def plot_transport(
         Where to draw all of it; None for a new figure.
     names : tuple of (str, str), default=("original", "reconstruction")
         What to call the two.
+    unit : str or None, default=None
+        Of the geometry's lengths; None for half trigger-cell pitches on the wafer.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def plot_transport(
     check_drawable(geometry)
     moved, shares = _moves(plan)
     wafers = plan.sum(axis=1), plan.sum(axis=0)
-    title = f"EMD {distance:.2f} {unit_of(geometry)}"
+    title = f"EMD {distance:.2f} {unit_of(geometry, unit)}"
     if is_line(geometry):
         ax = axes_or_new(ax)
         drawn = _above_each_other(ax, wafers, moved, shares, geometry, names)
@@ -151,7 +159,7 @@ def _beside_each_other(ax, wafers, moved, shares, geometry, titles):
     ax.set_ylim(*((low[1], high[1]) if upwards else (high[1], low[1])))
     ax.set_aspect("equal")
     ax.set_axis_off()
-    label = "share of the wafer's charge"
+    label = "share of the charge"
     ax.figure.colorbar(cells[0], ax=ax, label=label, shrink=0.8)
     return *cells, flows
 
