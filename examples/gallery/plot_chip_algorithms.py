@@ -12,7 +12,7 @@ from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.datasets import make_wafers
 from skemd.study import Wafers, compare, link_rows, occupancy
 
-N_TRAIN, N_TEST, EPOCHS, LINKS = 4000, 1000, 40, (2, 3, 5)
+N_TRAIN, N_TEST, EPOCHS, LINKS = 3000, 1500, 30, (2, 3, 5)
 
 # %%
 # An algorithm is anything with fit and predict. The same ones stand here with 2, 3 and

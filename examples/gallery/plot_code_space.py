@@ -13,7 +13,7 @@ from skemd import EMDAutoencoder
 from skemd.datasets import make_wafers
 from skemd.geometry import hgcal_wafer
 
-N_TRAIN, N_TEST, EPOCHS = 4000, 1500, 40
+N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
 
 # %%
 # An autoencoder trained on the exact EMD, and codes of wafers that it did not see. Two

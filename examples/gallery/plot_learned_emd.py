@@ -14,7 +14,7 @@ from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
 from skemd.plot import plot_learned_emd, plot_relative_difference
 
-N_TRAIN, N_TEST, EPOCHS = 4000, 2000, 30
+N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
 
 # %%
 # The pairs that matter are wafers and what a compression made of them: here that of an
@@ -23,7 +23,9 @@ N_TRAIN, N_TEST, EPOCHS = 4000, 2000, 30
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
-autoencoder = EMDAutoencoder(loss="telescope", epochs=EPOCHS, random_state=0).fit(X)
+autoencoder = EMDAutoencoder(
+    loss="telescope", epochs=EPOCHS, batch_size=250, random_state=0
+).fit(X)
 kinds = {"reconstructions": autoencoder.predict(test), "unrelated": test[::-1]}
 
 learned_emd = EMDRegressor.from_pretrained("hgcal-wafer")

@@ -13,7 +13,7 @@ from skemd.metrics import emd_per_wafer
 from skemd.plot import plot_profiles, plot_reconstructions
 from skemd.study import occupancy, profile
 
-N_TRAIN, N_TEST, EPOCHS = 4000, 2000, 40
+N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
 LOSSES = ("weighted_mse", "telescope", "emdcnn", "emd")
 
 # %%

@@ -12,12 +12,12 @@ from skemd import EMDAutoencoder
 from skemd.datasets import make_wafers
 from skemd.metrics import mean_emd
 
-N_TRAIN, N_TEST, EPOCHS = 4000, 1000, 40
-BITS_OF_LINKS = {2: 3, 3: 5, 4: 7, 5: 9}
+N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
+BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
 
 # %%
-# Two to five links have room for 3, 5, 7 or 9 bits for each of the 16 numbers of a
-# code. Train one autoencoder in floating point, and four in the chip's formats of
+# Two, three and five links have room for 3, 5 and 9 bits for each of the 16 numbers of
+# a code. Train one autoencoder in floating point, and three in the chip's formats of
 # codes, weights, images and sums, so that they know what will become of their numbers.
 
 X = make_wafers(N_TRAIN, random_state=0)
