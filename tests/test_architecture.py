@@ -202,12 +202,13 @@ def test_a_side_effect_would_be_found(statement, found):
     assert side_effects(ast.parse(statement)) == found
 
 
-def test_the_numeric_modules_do_not_import_keras():
+def test_the_light_modules_import_neither_keras_nor_matplotlib():
     script = """
 import importlib, sys
-for name in ("", ".geometry", ".distance", ".metrics", ".datasets", ".baselines"):
+names = "", ".geometry", ".distance", ".metrics", ".datasets", ".baselines", ".plot"
+for name in names:
     importlib.import_module("skemd" + name)
-    heavy = {"jax", "keras", "tensorflow", "torch"} & set(sys.modules)
+    heavy = {"jax", "keras", "matplotlib", "tensorflow", "torch"} & set(sys.modules)
     if heavy:
         sys.exit(f"import skemd{name} imports {heavy}")
 """
@@ -251,7 +252,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "name", "baselines datasets distance firmware geometry metrics study".split()
+    "name", "baselines datasets distance firmware geometry metrics plot study".split()
 )
 def test_every_name_in_all_exists(name):
     module = importlib.import_module(f"skemd.{name}")

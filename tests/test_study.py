@@ -292,7 +292,7 @@ def test_other_parameters_wafers_or_code_are_fitted_anew(tmp_path, monkeypatch):
         ("layers.py", True),
         ("pretrained/x.npz", True),
         ("_simplex.c", True),
-        ("plot.py", False),
+        ("plot/_wafers.py", False),
         ("study/_text.py", False),
         ("datasets/descr/x.rst", False),
     ],

@@ -30,7 +30,7 @@ __all__ = [
 # Code and the weights that ship; what only shows or exports results does not change
 # them.
 _SOURCES = (".py", ".c", ".h", ".npz")
-_WITHOUT_INFLUENCE = ("plot.py", "study", "firmware")
+_WITHOUT_INFLUENCE = ("plot", "study", "firmware")
 
 
 class Wafers(NamedTuple):

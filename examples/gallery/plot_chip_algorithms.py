@@ -1,0 +1,64 @@
+"""
+The chip's algorithms compared
+==============================
+
+How much of where the energy is comes through for the bits that an algorithm sends?
+"""
+
+import matplotlib.pyplot as plt
+
+from skemd import EMDAutoencoder
+from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
+from skemd.datasets import make_wafers
+from skemd.study import Wafers, compare, link_rows, occupancy
+
+N_TRAIN, N_TEST, EPOCHS, LINKS = 3000, 1500, 30, (2, 3, 5)
+
+# %%
+# An algorithm is anything with fit and predict. The same ones stand here with 2, 3 and
+# 5 links of 32 bits: three that the chip has without a network, and the autoencoder in
+# the chip's number formats, trained on the exact EMD for a short time.
+
+
+def draw_wafers(seed):
+    """Return wafers to fit on, others to measure on, and their occupancy."""
+    train = make_wafers(N_TRAIN, random_state=seed)
+    test = make_wafers(N_TEST, random_state=1000 + seed)
+    return Wafers(train, test, {"occupancy_cells": occupancy(test)})
+
+
+algorithms = [
+    (name, estimator)
+    for links in LINKS
+    for name, estimator in (
+        ("Threshold Sum", ThresholdSum(threshold="links", n_output_links=links)),
+        ("Best Choice", BestChoice(n_output_links=links)),
+        ("STC4_9", SuperTriggerCell("STC4_9", n_output_links=links)),
+        (
+            "autoencoder",
+            EMDAutoencoder("emd", n_output_links=links, epochs=EPOCHS, batch_size=250),
+        ),
+    )
+]
+rows = link_rows(compare(algorithms, draw_wafers, seeds=[0]))
+
+# %%
+# A wafer of which nothing came back counts as spread evenly.
+
+figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+looks = {"Threshold Sum": "C0s--", "Best Choice": "C1^-.", "STC4_9": "C2D:"}
+looks["autoencoder"] = "ko-"
+for name, look in looks.items():
+    of_name = [row for row in rows if row["algorithm"] == name]
+    bits = [row["payload_bits_mean"] for row in of_name]
+    emds = [row["emd_half_pitches_mean"] for row in of_name]
+    ax.plot(bits, emds, look, label=name)
+ax.set(
+    xlabel="mean payload (bits a wafer)",
+    ylabel="mean exact EMD (half trigger-cell pitches)",
+    ylim=(0, None),
+)
+ax.legend()
+
+# %%
+# The figure shows TODO

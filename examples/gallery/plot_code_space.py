@@ -1,0 +1,50 @@
+"""
+The space of codes
+==================
+
+What do the 16 numbers that the encoder sends know of a wafer?
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.decomposition import PCA
+
+from skemd import EMDAutoencoder
+from skemd.datasets import make_wafers
+from skemd.geometry import hgcal_wafer
+
+N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
+
+# %%
+# An autoencoder trained on the exact EMD, and codes of wafers that it did not see. Two
+# principal components stand for the 16 numbers.
+
+X = make_wafers(N_TRAIN, random_state=0)
+test = make_wafers(N_TEST, random_state=1)
+autoencoder = EMDAutoencoder(
+    loss="emd", epochs=EPOCHS, batch_size=250, random_state=0
+).fit(X)
+codes = autoencoder.transform(test)
+components = PCA(2).fit_transform(codes)
+
+# %%
+# Each dot is a wafer. On the left its colour says in which direction from the wafer's
+# middle its charge lies, on the right how far the charge is spread about its mean.
+
+positions = hgcal_wafer().positions - hgcal_wafer().positions.mean(axis=0)
+shares = test / test.sum(axis=1, keepdims=True)
+centre = shares @ positions
+direction = np.degrees(np.arctan2(centre[:, 1], centre[:, 0]))
+spread = np.sqrt(shares @ (positions**2).sum(axis=1) - (centre**2).sum(axis=1))
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+for ax, color, cmap, label in (
+    (axes[0], direction, "twilight", "direction of the charge (degrees)"),
+    (axes[1], spread, "viridis", "spread of the charge (half trigger-cell pitches)"),
+):
+    dots = ax.scatter(*components.T, c=color, cmap=cmap, s=6)
+    figure.colorbar(dots, ax=ax, label=label)
+    ax.set(xlabel="first component of the code", ylabel="second component")
+
+# %%
+# The figure shows TODO

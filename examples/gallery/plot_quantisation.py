@@ -1,0 +1,58 @@
+"""
+Quantisation
+============
+
+What do the few bits of the chip cost, and does it help to know of them in training?
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skemd import EMDAutoencoder
+from skemd.datasets import make_wafers
+from skemd.metrics import mean_emd
+
+N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
+BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
+
+# %%
+# Two, three and five links have room for 3, 5 and 9 bits for each of the 16 numbers of
+# a code. Train one autoencoder in floating point, and three in the chip's formats of
+# codes, weights, images and sums, so that they know what will become of their numbers.
+
+X = make_wafers(N_TRAIN, random_state=0)
+test = make_wafers(N_TEST, random_state=1)
+training = {"loss": "emd", "epochs": EPOCHS, "batch_size": 250, "random_state": 0}
+floating = EMDAutoencoder(**training).fit(X)
+aware = [
+    EMDAutoencoder(n_output_links=links, **training).fit(X) for links in BITS_OF_LINKS
+]
+
+# %%
+# The codes of the first may be rounded afterwards to the same range and steps: one bit
+# stands before the binary point, and what is larger saturates.
+
+codes = floating.transform(test)
+steps = [2.0 ** (1 - bits) for bits in BITS_OF_LINKS.values()]
+rounded = [np.clip(step * np.round(codes / step), 0, 2 - step) for step in steps]
+emds = {
+    "trained with formats": [-autoencoder.score(test) for autoencoder in aware],
+    "codes rounded afterwards": [
+        mean_emd(test, floating.inverse_transform(code)) for code in rounded
+    ],
+}
+
+figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for (name, values), look in zip(emds.items(), ("o-", "s--"), strict=True):
+    ax.plot([*BITS_OF_LINKS.values()], values, look, label=name)
+ax.axhline(-floating.score(test), color="0.5", lw=1, label="floating point")
+ax.set(
+    xlabel="bits of each number of a code",
+    ylabel="mean exact EMD (half trigger-cell pitches)",
+    xticks=[*BITS_OF_LINKS.values()],
+    ylim=(0, None),
+)
+ax.legend()
+
+# %%
+# The figure shows TODO

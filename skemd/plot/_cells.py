@@ -1,0 +1,195 @@
+"""The shapes of cells: rhombi on the wafer, bars on a line, pixels, dots."""
+
+import numpy as np
+
+from skemd.geometry import grid, hgcal_wafer
+from skemd.plot._look import COLOR_MAP
+
+EDGE = {"edgecolors": "0.75", "linewidths": 0.5}
+_BAR_COLOR = "#0072B2"
+_N_FACES, _SIDE = 3, 4
+# The corners of each face go clockwise, too.
+_CLOCKWISE = (0, 2, 1)
+
+
+def check_drawable(geometry):
+    """Check that cells lie on a line or in a plane.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the cells are.
+
+    Raises
+    ------
+    ValueError
+        If positions have more than two coordinates.
+    """
+    n_dimensions = geometry.positions.shape[1]
+    if n_dimensions > 2:
+        raise ValueError(
+            "Pictures show cells on a line or in a plane, but the positions of the "
+            f"{geometry.name} geometry have {n_dimensions} coordinates. Draw a "
+            "projection: Geometry(geometry.positions[:, :2]), if no cells coincide."
+        )
+
+
+def is_line(geometry):
+    """Return whether the cells have one coordinate."""
+    return geometry.positions.shape[1] == 1
+
+
+def grid_shape(geometry):
+    """Return height and width if the cells are a grid in row order, else None.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the cells are.
+
+    Returns
+    -------
+    shape : tuple of (int, int) or None
+        Number of rows and columns.
+    """
+    if is_line(geometry):
+        return None
+    height, width = (geometry.positions.max(axis=0) + 1).tolist()
+    if height * width != geometry.n_cells:
+        return None
+    pixels = grid(int(height), int(width)).positions
+    return (int(height), int(width)) if (pixels == geometry.positions).all() else None
+
+
+def centres(geometry):
+    """Return where the cells' centres are in a picture, for lines on the axis.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the cells are.
+
+    Returns
+    -------
+    centres : ndarray of shape (n_cells, 2)
+        In the unit of the positions. A grid's rows go down, its columns across.
+    """
+    if is_line(geometry):
+        return np.pad(geometry.positions, [(0, 0), (0, 1)])
+    if grid_shape(geometry):
+        return geometry.positions[:, ::-1]
+    return geometry.positions
+
+
+def wafer_rhombi():
+    """Return the corners of the wafer's trigger cells, one pitch a side.
+
+    Returns
+    -------
+    corners : ndarray of shape (48, 4, 2)
+        In half trigger-cell pitches; each cell's position is their mean.
+    """
+    centres, down, across = _faces()
+    corners = np.stack([down + across, down - across, -down - across, across - down])
+    outlines = centres[:, :, :, None] + corners.swapaxes(0, 1)[:, None, None] / 2
+    return outlines.reshape(-1, 4, 2)
+
+
+def wafer_outline():
+    """Return the module's outline, the outer sides of its three faces.
+
+    Returns
+    -------
+    outline : ndarray of shape (9, 2)
+        Corners in half trigger-cell pitches. Where two faces meet they are shifted
+        along their seam, so the hexagon has three small steps.
+    """
+    centres, down, across = _faces()
+    middle = hgcal_wafer().positions.mean(axis=0)
+    outline = []
+    for face in _CLOCKWISE:
+        one, other = down[face], across[face]
+        first = centres[face, 0, 0] - (one + other) / 2
+        one, other = _SIDE * one, _SIDE * other
+        corners = np.array([first, first + one, first + one + other, first + other])
+        inner = np.linalg.norm(corners - middle, axis=1).argmin()
+        # Without the corner at the wafer's centre.
+        outline.append(np.roll(corners, -inner, axis=0)[1:])
+    return np.concatenate(outline)
+
+
+def _faces():
+    centres = hgcal_wafer().positions.reshape(_N_FACES, _SIDE, _SIDE, 2)
+    # Within a face the cells repeat along its two edges.
+    down = centres[:, 1, 0] - centres[:, 0, 0]
+    across = centres[:, 0, 1] - centres[:, 0, 0]
+    return centres, down, across
+
+
+def draw_cells(ax, values, geometry, norm, shift=0.0):
+    """Draw cells in a plane in the colours of their values.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    values : masked array of shape (n_cells,)
+        In any unit; what is masked stays white.
+    geometry : Geometry
+        Where the cells are; in one dimension they are drawn as dots.
+    norm : matplotlib.colors.Normalize
+        From values to colours.
+    shift : float, default=0.0
+        How far to the right, in the unit of the positions.
+
+    Returns
+    -------
+    cells : PolyCollection for the wafer, AxesImage for grids, else PathCollection
+        A cell, or pixel, for each value.
+    """
+    look = {"cmap": COLOR_MAP, "norm": norm}
+    if geometry == hgcal_wafer():
+        from matplotlib.collections import PolyCollection
+
+        cells = PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **EDGE, **look)
+        cells.set_array(values)
+        ax.add_collection(cells)
+        ax.autoscale_view()
+        return cells
+    shape = grid_shape(geometry)
+    if shape:
+        height, width = shape
+        extent = (shift - 0.5, shift + width - 0.5, height - 0.5, -0.5)
+        return ax.imshow(values.reshape(shape), extent=extent, aspect="equal", **look)
+    x, y = np.add(centres(geometry), [shift, 0]).T
+    cells = ax.scatter(x, y, c=np.zeros(len(x)), s=110, **EDGE, **look)
+    # Not as c=, which would leave empty cells out rather than white.
+    cells.set_array(values)
+    return cells
+
+
+def draw_bars(ax, values, geometry, *, bottom=0.0, color=_BAR_COLOR):
+    """Draw the cells of a line as bars.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    values : array of shape (n_cells,)
+        Heights; negative ones hang down.
+    geometry : Geometry
+        With one coordinate.
+    bottom : float, default=0.0
+        Where bars begin.
+    color : str
+        Of the bars.
+
+    Returns
+    -------
+    bars : matplotlib.container.BarContainer
+        A bar for each cell, as wide as its two nearest cells are apart.
+    """
+    width = geometry.min_distance or 1.0
+    look = {"color": color, "edgecolor": "white", "linewidth": 0.5}
+    positions = geometry.positions[:, 0]
+    return ax.bar(positions, np.asarray(values), width, bottom=bottom, **look)

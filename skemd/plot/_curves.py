@@ -1,0 +1,139 @@
+"""Curves: a metric's profile with its band, and the history of a training."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from skemd.plot._look import LINE_COLORS, axes_or_new, looks, require_matplotlib
+
+__all__ = ["plot_history", "plot_profiles"]
+
+
+def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
+    """Draw medians with their bands against a property, several in one axes.
+
+    Parameters
+    ----------
+    profiles : dict of str to Profile or Ratios
+        What :mod:`skemd.study` gives, by the names for the legend. Up to six are told
+        apart.
+    xlabel, ylabel : str
+        What property and number are, with their units.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where to draw; None for a new figure.
+    band : bool or collection of str, default=True
+        Whether to fill between `low` and `high`, or the names of those to do it for.
+
+    Returns
+    -------
+    artists : dict of str to (Line2D, FillBetweenPolyCollection or None)
+        The line through the middles, a marker on each bin with wafers, and the band.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are none, or more than six.
+    """
+    require_matplotlib()
+    if not 1 <= len(profiles) <= len(LINE_COLORS):
+        raise ValueError(
+            f"plot_profiles draws 1 to {len(LINE_COLORS)} profiles; got "
+            f"{len(profiles)}. Draw them in several axes."
+        )
+    ax = axes_or_new(ax)
+    artists = {}
+    for (name, found), look in zip(profiles.items(), looks(), strict=False):
+        (line,) = ax.plot(found.centers, found.middle, label=name, **look)
+        filled = None
+        if band is True or (band and name in band):
+            filled = ax.fill_between(
+                found.centers,
+                found.low,
+                found.high,
+                color=look["color"],
+                alpha=0.2,
+                lw=0,
+            )
+        artists[name] = line, filled
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(fontsize=8)
+    return artists
+
+
+def plot_history(history, *, ax=None, log=True, ylabel="loss"):
+    """Draw the losses of a training against the epoch, and mark its best one.
+
+    Parameters
+    ----------
+    history : dict of str to list of float, or a fitted estimator with `history_`
+        One loss an epoch under each name; "val_loss", where there is one, decides
+        which epoch was best, else "loss".
+    ax : matplotlib.axes.Axes or None, default=None
+        Where to draw; None for a new figure.
+    log : bool, default=True
+        Whether the losses' axis is logarithmic; needs losses above zero.
+    ylabel : str, default="loss"
+        What the loss is, with its unit if it has one: half trigger-cell pitches for
+        ``EMDAutoencoder(loss="emd")``.
+
+    Returns
+    -------
+    artists : dict of str to Line2D
+        A line for each loss, and "best": the marker on the best epoch.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there is no history, or losses do not pair up.
+    """
+    require_matplotlib()
+    losses = _checked_history(history)
+    ax = axes_or_new(ax, figsize=(5.0, 3.6))
+    artists = {}
+    words = {"loss": "training", "val_loss": "validation"}
+    for (name, values), look in zip(losses.items(), looks(), strict=False):
+        epochs = np.arange(1, len(values) + 1)
+        style = {**look, "marker": look["marker"] if len(values) == 1 else ""}
+        label = words.get(name, name)
+        (artists[name],) = ax.plot(epochs, values, label=label, **style)
+    deciding = losses.get("val_loss", losses["loss"])
+    best = int(np.nanargmin(deciding))
+    label = f"best: epoch {best + 1}"
+    look = {"marker": "o", "ls": "", "mfc": "none", "mec": "black", "ms": 8}
+    (artists["best"],) = ax.plot(best + 1, deciding[best], label=label, **look)
+    if log:
+        ax.set_yscale("log")
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    ax.set(xlabel="epoch", ylabel=ylabel)
+    ax.legend(fontsize=8)
+    return artists
+
+
+def _checked_history(history):
+    """Return the losses by name, as arrays of equal length."""
+    if not isinstance(history, Mapping):
+        whom = type(history).__name__
+        history = getattr(history, "history_", None)
+        if history is None:
+            raise ValueError(
+                "history must be a dict of lists, or an estimator that has been "
+                f"fitted; got a {whom} without history_. Call fit first."
+            )
+    losses = {name: np.asarray(values, float) for name, values in history.items()}
+    lengths = {name: values.size for name, values in losses.items()}
+    if not losses.get("loss", np.empty(0)).size or len({*lengths.values()}) != 1:
+        raise ValueError(
+            'history must hold "loss" for each epoch, and other losses for as many; '
+            f"got {lengths}."
+        )
+    if not np.isfinite(losses.get("val_loss", losses["loss"])).any():
+        raise ValueError("history must hold at least one epoch with a finite loss.")
+    if len(losses) > len(LINE_COLORS):
+        raise ValueError(
+            f"plot_history draws 1 to {len(LINE_COLORS)} losses; got {len(losses)}."
+        )
+    return losses

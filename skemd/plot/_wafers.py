@@ -1,0 +1,247 @@
+"""Wafers as they are, and wafers above what came back of them."""
+
+import numpy as np
+
+from skemd._validation import as_wafers, check_number
+from skemd.distance import paired_emd
+from skemd.geometry import hgcal_wafer
+from skemd.plot._cells import (
+    centres,
+    check_drawable,
+    draw_bars,
+    draw_cells,
+    grid_shape,
+    is_line,
+    wafer_outline,
+)
+from skemd.plot._look import CHARGE_LABEL, axes_or_new, require_matplotlib
+
+__all__ = ["plot_reconstructions", "plot_wafer"]
+
+
+def plot_wafer(
+    wafer,
+    *,
+    geometry="wafer",
+    ax=None,
+    vmax=None,
+    log=False,
+    cell_numbers=False,
+    outline=True,
+    colorbar=False,
+    label=CHARGE_LABEL,
+):
+    """Draw one wafer, each cell coloured by its charge.
+
+    Parameters
+    ----------
+    wafer : array-like of shape (n_cells,)
+        Charges in any unit; `label` names it.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are. The wafer's trigger cells are drawn as the rhombi that
+        they are, those of a grid as the pixels of an image (rows go down), cells on a
+        line as bars, and any others in a plane as dots.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where to draw; None for a new figure.
+    vmax : float or None, default=None
+        Charge of the darkest colour, or where the axis of the bars ends, in the unit
+        of `wafer`; None for the largest.
+    log : bool, default=False
+        Whether colours, or the heights of bars, go by the charge's logarithm.
+    cell_numbers : bool, default=False
+        Whether to write each cell's number on it; bars have them below.
+    outline : bool, default=True
+        Whether to draw the module's outline around the wafer's cells, or a frame
+        around a grid.
+    colorbar : bool, default=False
+        Whether to add the scale of charges beside the axes. Bars have an axis.
+    label : str, default="charge (CALQ counts)"
+        What that scale says.
+
+    Returns
+    -------
+    cells : PolyCollection (wafer), AxesImage (grid), BarContainer (line) or \
+            PathCollection
+        What was drawn; all but bars may go to ``figure.colorbar``. Cells without
+        charge stay white.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the charges are not one wafer of the geometry, or its positions have more
+        than two coordinates.
+    """
+    require_matplotlib()
+    charges, geometry = as_wafers(
+        np.asarray(wafer)[None], "wafer", geometry, allow_empty=True
+    )
+    check_drawable(geometry)
+    if vmax is not None:
+        check_number(vmax, "vmax", low=0, open_ends=True)
+    ax = axes_or_new(ax)
+    if is_line(geometry):
+        return _bars(ax, charges[0], geometry, vmax, log, cell_numbers, label)
+    # White, not the lightest colour, tells an empty cell from one with little charge.
+    charges = np.ma.masked_equal(charges[0], 0)
+    cells = draw_cells(ax, charges, geometry, charge_norm(charges, vmax, log))
+    if outline:
+        draw_outline(ax, geometry)
+    if cell_numbers:
+        _write_numbers(ax, charges.filled(0), cells, geometry)
+    if colorbar:
+        ax.figure.colorbar(cells, ax=ax, label=label, shrink=0.8)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return cells
+
+
+def plot_reconstructions(
+    X, reconstructions, *, geometry="wafer", n_wafers=5, figure=None
+):
+    """Draw wafers above what different compressions give back, with their EMD.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_cells)
+        True charges in any unit.
+    reconstructions : dict of str to array-like of shape (n_samples, n_cells)
+        What each compression, by name, made of `X`.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are.
+    n_wafers : int, default=5
+        How many to draw, from the first on.
+    figure : Figure, SubFigure or None, default=None
+        Where to draw; None for a new figure.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        A column for each wafer and a row for each compression; colours mean the same
+        within a column. The exact EMD, in the unit of the geometry, stands above each
+        reconstruction.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If wafers and reconstructions do not match, or a wafer has no charge.
+    """
+    require_matplotlib()
+    X, geometry = as_wafers(X, "X", geometry)
+    X = X[:n_wafers]
+    rows = {"true": X} | {
+        name: np.asarray(R)[:n_wafers] for name, R in reconstructions.items()
+    }
+    distances = {
+        name: paired_emd(X, wafers, geometry=geometry) for name, wafers in rows.items()
+    }
+    if figure is None:
+        import matplotlib.pyplot as plt
+
+        size = (2.1 * len(X) + 0.6, 2.2 * len(rows))
+        figure = plt.figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(X), squeeze=False)
+    for (name, wafers), row in zip(rows.items(), axes, strict=True):
+        _name_row(row[0], name)
+        for ax, wafer, true, distance in zip(
+            row, wafers, X, distances[name], strict=True
+        ):
+            plot_wafer(wafer, geometry=geometry, ax=ax, vmax=float(true.max()))
+            if name == "true":
+                n_charged = (wafer > 0).sum()
+                cells = "cell" if n_charged == 1 else "cells"
+                ax.set_title(f"{n_charged} {cells}", fontsize=9)
+            else:
+                ax.set_title(f"EMD {distance:.2f}", fontsize=9)
+    return figure
+
+
+def charge_norm(charges, vmax=None, log=False):
+    """Return the way from charges to colours.
+
+    Parameters
+    ----------
+    charges : masked array of shape (n_cells,)
+        Without the empty cells.
+    vmax : float or None, default=None
+        Charge of the darkest colour; None for the largest.
+    log : bool, default=False
+        Whether equal ratios of charges are equal steps of colour.
+
+    Returns
+    -------
+    norm : matplotlib.colors.Normalize
+        From zero, or from the smallest charge for a logarithm.
+    """
+    from matplotlib.colors import LogNorm, Normalize
+
+    charged = charges.compressed()
+    largest = vmax if vmax is not None else charged.max(initial=0) or 1.0
+    if not log:
+        return Normalize(0, largest)
+    smallest = charged.min(initial=largest)
+    # All charges alike, or above vmax, would leave no range.
+    return LogNorm(smallest if smallest < largest else largest / 10, largest)
+
+
+def draw_outline(ax, geometry, shift=0.0):
+    """Draw the module's outline around a wafer, or a frame around a grid.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    geometry : Geometry
+        Where the cells are; dots have no outline.
+    shift : float, default=0.0
+        How far to the right, in the unit of the positions.
+
+    Returns
+    -------
+    outline : matplotlib.patches.Polygon or None
+        Unfilled; None where there is nothing to draw.
+    """
+    from matplotlib.patches import Polygon
+
+    if geometry == hgcal_wafer():
+        corners = wafer_outline()
+    elif shape := grid_shape(geometry):
+        height, width = shape
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - 0.5
+    else:
+        return None
+    look = {"fill": False, "edgecolor": "0.3", "linewidth": 1.2, "clip_on": False}
+    return ax.add_patch(Polygon(np.add(corners, [shift, 0]), **look))
+
+
+def _bars(ax, charges, geometry, vmax, log, cell_numbers, label):
+    """Draw a line of cells; its axis is the scale of charges."""
+    bars = draw_bars(ax, charges, geometry)
+    if log:
+        ax.set_yscale("log", nonpositive="clip")
+    if vmax is not None:
+        ax.set_ylim(top=vmax)
+    ax.set(xlabel="position of the cell", ylabel=label)
+    if cell_numbers:
+        ax.set_xticks(geometry.positions[:, 0], range(geometry.n_cells))
+        ax.set_xlabel("cell")
+    return bars
+
+
+def _write_numbers(ax, charges, cells, geometry):
+    """Write each cell's number on it, light on dark colours."""
+    lightness = cells.cmap(cells.norm(charges))[:, :3] @ [0.299, 0.587, 0.114]
+    on_dark = (lightness < 0.5) & (charges > 0)
+    for number, (place, dark) in enumerate(
+        zip(centres(geometry), on_dark, strict=True)
+    ):
+        color = "white" if dark else "0.25"
+        ax.text(*place, str(number), color=color, fontsize=7, ha="center", va="center")
+
+
+def _name_row(ax, name):
+    place = {"x": -0.08, "y": 0.5, "ha": "right", "va": "center", "rotation": 90}
+    ax.text(s=name, transform=ax.transAxes, fontsize=11, **place)
