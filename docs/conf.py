@@ -38,11 +38,8 @@ templates_path = ["_templates"]
 nitpicky = True
 # Bases of our classes, of which we do not have the documentation.
 nitpick_ignore_regex = [("py:.*", r"(sklearn|keras|numpy|matplotlib)\..*")]
-# Pages that come with other parts of the package stand in toctrees by pattern.
-suppress_warnings = ["toc.empty_glob"]
 
 autosummary_generate = True
-autodoc_default_options = {"show-inheritance": False}
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_attributes_as_param_list = True
@@ -96,10 +93,9 @@ class LinksOfTheRepository(SphinxTransform):
 
     def _link(self, target, node):
         words = {"refdoc": self.env.docname, "refwarn": True, "refexplicit": True}
-        page = PAGE_OF_FILE.get(target)
-        if page is None and target.startswith("docs/") and target.endswith(".rst"):
-            page = target.removeprefix("docs/").removesuffix(".rst")
-        if page is not None:
+        page = PAGE_OF_FILE.get(target, target.removeprefix("docs/"))
+        if page.endswith(".rst") or page in PAGE_OF_FILE.values():
+            page = page.removesuffix(".rst")
             link = addnodes.pending_xref(
                 "", reftype="doc", refdomain="std", reftarget=f"/{page}", **words
             )
@@ -121,7 +117,15 @@ PAGE_OF_FILE = {
 }
 
 
+def from_elsewhere(app, what, name, thing, skip, options):
+    """Leave out the members of a class that it has from other packages."""
+    thing = getattr(thing, "fget", getattr(thing, "__func__", thing))
+    home = getattr(thing, "__module__", None) or ""
+    return skip or (what == "class" and home.split(".")[0] != "skemd")
+
+
 def setup(app):
     """Register what stands above."""
     app.add_transform(LinksOfTheRepository)
+    app.connect("autodoc-skip-member", from_elsewhere)
     return {"parallel_read_safe": True}

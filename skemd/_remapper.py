@@ -121,15 +121,15 @@ class WaferRemapper(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images in the layout of this transformer, or rows of cells, which are left
-            in place.
+            Charges in any unit, as images in the layout of this transformer, or as
+            rows of cells, which are left in place.
         sums : array-like of shape (n_samples,) or None, default=None
             Total charge of each wafer, if known.
 
         Returns
         -------
         cells : ndarray of shape (n_samples, n_cells)
-            With `sums`, each wafer has its sum. Without, the charges as they are in the
+            With `sums`, each wafer has its sum, in that unit. Without, the charges as they are in the
             images: exactly those of `transform`'s input with ``normalize=None``, but
             otherwise still divided, since a divided wafer does not know its sum.
         """
