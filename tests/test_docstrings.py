@@ -117,7 +117,11 @@ UNIT = (
     r"units?\b|counts?\b|\bcm\b|half|pitch|MIP|GeV|bits?\b|digits?\b"
     r"|pseudorapidit|integers?\b|fraction|[Pp]ure numbers|ratio|[Zz]eros and ones"
 )
-WITHOUT_UNIT = r"of (int|bool|str|0 and 1)|[Ww]eights|_(kernel|bias)\b|codes?\b|groups|^X .*[Aa]s `"
+WITHOUT_UNIT = (
+    r"of (int|bool|str|0 and 1)|[Ww]eights|_(kernel|bias)\b|codes?\b|groups"
+    # What has the unit of something else.
+    r"|[Aa]s (in )?(`|:func:)|[Tt]he same charges"
+)
 
 
 # To be mended.
