@@ -9,6 +9,7 @@ from benchmarks import (
     chip_cost,
     exact,
     exactness,
+    import_time,
     learned_emd,
     loss_table,
     networks,
@@ -28,6 +29,7 @@ REPORTS = {
     "learned-emd": learned_emd.report,
     "other-geometries": other_geometries.report,
     "scaling": scaling.report,
+    "import-time": import_time.report,
     "loss-table": loss_table.report,
     "chip-cost": chip_cost.report,
 }

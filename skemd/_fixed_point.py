@@ -85,14 +85,14 @@ class FixedPoint:
 
         Parameters
         ----------
-        values : array-like of float
-            Finite numbers.
+        values : array-like of any shape
+            Finite, pure numbers.
         rounding : {"half_even", "floor"}, default="half_even"
             To the nearest number, a tie to the even one; or to the next one below.
 
         Returns
         -------
-        integers : ndarray of int64
+        integers : ndarray of int64 of the same shape
             Saturated at both ends of the format.
         """
         in_steps = np.asarray(values, dtype=np.float64) / self.step
@@ -106,15 +106,15 @@ class FixedPoint:
 
         Parameters
         ----------
-        values : array-like of float
-            Finite numbers.
+        values : array-like of any shape
+            Finite, pure numbers.
         rounding : {"half_even", "floor"}, default="half_even"
             As in `to_integers`.
 
         Returns
         -------
-        values : ndarray of float64
-            Numbers of the format.
+        values : ndarray of the same shape
+            Pure numbers, those of the format; float64.
         """
         return self.to_integers(values, rounding) * self.step
 

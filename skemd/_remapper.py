@@ -107,7 +107,8 @@ class WaferRemapper(
         Returns
         -------
         images : ndarray of shape (n_samples, height, width, channels)
-            Charges, divided as `normalize` says; pixels without a cell are zero.
+            The same charges, divided as `normalize` says; pixels without a cell are
+            zero.
         """
         check_is_fitted(self)
         X, _, _ = validated_cells(
@@ -121,17 +122,18 @@ class WaferRemapper(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images in the layout of this transformer, or rows of cells, which are left
-            in place.
+            Charges in any unit, as images in the layout of this transformer, or as
+            rows of cells, which are left in place.
         sums : array-like of shape (n_samples,) or None, default=None
-            Total charge of each wafer, if known.
+            Total charge of each wafer in any unit, if known.
 
         Returns
         -------
         cells : ndarray of shape (n_samples, n_cells)
-            With `sums`, each wafer has its sum. Without, the charges as they are in the
-            images: exactly those of `transform`'s input with ``normalize=None``, but
-            otherwise still divided, since a divided wafer does not know its sum.
+            With `sums`, each wafer has its sum, in that unit. Without, the charges as
+            they are in the images: exactly those of `transform`'s input with
+            ``normalize=None``, but otherwise still divided, since a divided wafer does
+            not know its sum.
         """
         check_is_fitted(self)
         images = np.asarray(X)

@@ -121,7 +121,8 @@ def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None, engine="auto", ver
     A : array-like of shape (n_samples_A, n_cells), or images of a known layout
         Charges in any unit; each row is normalised to unit sum.
     B : array-like of shape (n_samples_B, n_cells) or None, default=None
-        The other wafers; None for A itself, where each pair is solved once.
+        The other wafers, charges in any unit; None for A itself, where each pair is
+        solved once.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None

@@ -81,12 +81,12 @@ class Layout:
         Parameters
         ----------
         images : ndarray of shape (n_samples, height, width, channels)
-            Images of this layout.
+            Charges in any unit, in this layout.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_cells)
-            Charges in cell order; pixels without a cell are dropped.
+            The same charges, in cell order; pixels without a cell are dropped.
         """
         flat = images.reshape(len(images), self.size)
         # In C order, so that sums over cells add up as those of rows do, bit by bit.

@@ -56,6 +56,8 @@ class GridConv2D(keras.layers.Layer):
         What kernel and bias are rounded to before they are used. The weights
         themselves keep their precision, for the optimiser, but not a range beyond
         the format's.
+    **kwargs
+        What every layer of Keras takes.
 
     Notes
     -----
@@ -190,8 +192,31 @@ class GridConv2D(keras.layers.Layer):
 class GridConv2DTranspose(GridConv2D):
     """A 'same' transposed 2-D convolution of a small grid, as one matrix product.
 
-    Parameters are those of :class:`GridConv2D`; weights and result are those of
-    ``keras.layers.Conv2DTranspose`` with ``padding="same"``.
+    Weights and result are those of ``keras.layers.Conv2DTranspose`` with
+    ``padding="same"``.
+
+    Parameters
+    ----------
+    filters : int
+        Number of output channels.
+    kernel_size : int
+        Height and width of the kernel.
+    strides : int or (int, int), default=1
+        Output pixels for each input pixel, down and across.
+    activation : str or None, default=None
+        Name of a Keras activation.
+    kernel_initializer : str or keras.initializers.Initializer
+        How the kernel starts.
+    bias_initializer : str or keras.initializers.Initializer
+        How the bias starts.
+    kernel_regularizer : keras.regularizers.Regularizer or None, default=None
+        Penalty on the kernel.
+    weight_format : FixedPoint or None, default=None
+        What kernel and bias are rounded to before they are used. The weights
+        themselves keep their precision, for the optimiser, but not a range beyond
+        the format's.
+    **kwargs
+        What every layer of Keras takes.
     """
 
     _matrix_axes = (0, 3, 1, 2)
@@ -229,6 +254,8 @@ class CellsToImage(keras.layers.Layer):
     cell_to_pixel : sequence of int of length n_cells
         For each cell its place in the flattened image, as in
         :class:`skemd.geometry.Layout`.
+    **kwargs
+        What every layer of Keras takes.
     """
 
     def __init__(self, shape, cell_to_pixel, **kwargs):
@@ -262,7 +289,17 @@ class CellsToImage(keras.layers.Layer):
 class ImageToCells(CellsToImage):
     """Read the cells of a wafer from the image of a layout, dropping empty pixels.
 
-    Parameters are those of :class:`CellsToImage`, which it undoes.
+    It undoes what :class:`CellsToImage` does.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Height, width and channels of the image.
+    cell_to_pixel : sequence of int of length n_cells
+        For each cell its place in the flattened image, as in
+        :class:`skemd.geometry.Layout`.
+    **kwargs
+        What every layer of Keras takes.
     """
 
     def call(self, inputs):
@@ -346,6 +383,8 @@ class StraightThroughQuantizer(keras.layers.Layer):
         codes have one, for a range of [0, 2).
     signed : bool, default=False
         Whether one bit is the sign.
+    **kwargs
+        What every layer of Keras takes.
     """
 
     def __init__(self, bits, integer_bits=1, signed=False, **kwargs):
@@ -374,16 +413,16 @@ def straight_through(values, number_format):
 
     Parameters
     ----------
-    values : tensor or keras.Variable
-        float32.
+    values : tensor or keras.Variable of any shape
+        Pure numbers, float32.
     number_format : FixedPoint or None
         Of at most 24 bits, more than which float32 does not hold; None leaves the
         values as they are.
 
     Returns
     -------
-    values : tensor
-        Numbers of the format.
+    values : tensor of the same shape
+        Pure numbers, those of the format.
     """
     if number_format is None:
         return values

@@ -212,12 +212,29 @@ for name in names:
     if heavy:
         sys.exit(f"import skemd{name} imports {heavy}")
 """
+    done = in_a_fresh_process(script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_front_door_imports_neither_keras_nor_pot_nor_matplotlib():
+    script = """
+import sys
+import skemd
+heavy = {"jax", "keras", "matplotlib", "ot", "pandas", "sklearn"} & set(sys.modules)
+if heavy:
+    sys.exit(f"import skemd imports {heavy}")
+"""
+    done = in_a_fresh_process(script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def in_a_fresh_process(script):
     # POT imports every array library that it finds unless it is told not to.
     pot = {
         f"POT_BACKEND_DISABLE_{name}": "1"
         for name in ("CUPY", "JAX", "PYTORCH", "TENSORFLOW")
     }
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
@@ -225,7 +242,6 @@ for name in names:
         env={**os.environ, **pot},
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_front_door_shows_the_four_names_first():

@@ -230,7 +230,7 @@ class IntegerEncoder:
         Returns
         -------
         images : ndarray of float32 of shape (n_samples, height, width, channels)
-            Charges divided by the power of two at or below their sum.
+            Pure numbers: charges divided by the power of two at or below their sum.
 
         Raises
         ------

@@ -28,7 +28,7 @@ def normalize_on_chip(charges):
     Returns
     -------
     cells : ndarray of float64 of shape (n_samples, n_cells)
-        Multiples of 1/128 below 2. A wafer without charge gives zeros.
+        Pure numbers, multiples of 1/128 below 2. A wafer without charge gives zeros.
 
     Raises
     ------

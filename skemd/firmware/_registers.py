@@ -77,7 +77,7 @@ def read_registers(words):
 
     Returns
     -------
-    tensors : list of ndarray of float64
+    tensors : list of ndarray of float64, of the shapes of the published encoder
         ``conv_kernel, conv_bias, dense_kernel, dense_bias``, as
         :class:`IntegerEncoder` takes them.
 

@@ -16,7 +16,15 @@ __all__ = [
 
 @keras.saving.register_keras_serializable("skemd")
 class MeanSquaredError(keras.losses.Loss):
-    """Mean over the cells of the squared difference."""
+    """Mean over the cells of the squared difference.
+
+    Parameters
+    ----------
+    name : str, default="mse"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
+    """
 
     def __init__(self, name="mse", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -31,6 +39,13 @@ class WeightedMeanSquaredError(keras.losses.Loss):
     r"""Mean over the cells of the squared difference times the larger charge.
 
     .. math:: \frac1n \sum_i (y_i - p_i)^2 \max(y_i, p_i)
+
+    Parameters
+    ----------
+    name : str, default="weighted_mse"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
     """
 
     def __init__(self, name="weighted_mse", **kwargs):
@@ -59,6 +74,10 @@ class TelescopeLoss(keras.losses.Loss):
         equal parts over the sums that it is in, which makes the weights add up to 12.
         "reference" is what the published code has: an operator precedence slip there
         turns 13/48 into 1/3 and 7/24 into 5/12, three times each.
+    name : str, default="telescope"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
 
     References
     ----------

@@ -36,6 +36,10 @@ class ExactEMD(keras.losses.Loss):
     n_jobs : int or None, default=None
         How many threads share the pairs of a batch; None for one a core, which is what
         Keras's backends do with theirs.
+    name : str, default="emd"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
 
     Notes
     -----
@@ -85,6 +89,10 @@ class SinkhornDivergence(keras.losses.Loss):
         Sinkhorn iterations, always as many. On the wafer with ``epsilon=1`` 20 leave
         values wrong by about 0.01 and gradients 3% off in direction, 100 by less
         than 0.001 and 0.2%.
+    name : str, default="sinkhorn"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
 
     Notes
     -----
@@ -139,6 +147,8 @@ class LearnedEMD(keras.losses.Loss):
     ----------
     regressor : EMDRegressor
         Fitted; it is only read.
+    name : str, default="emdcnn"
+        What Keras calls it.
 
     Notes
     -----

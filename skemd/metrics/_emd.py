@@ -116,13 +116,13 @@ def emd_score(
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        As `X_true` and `X_pred` of :func:`mean_emd`.
+        As `X_true` and `X_pred` of :func:`~skemd.metrics.mean_emd`.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the mean, not negative.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
-        As in :func:`mean_emd`.
+        As in :func:`~skemd.metrics.mean_emd`.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs.
 
@@ -134,7 +134,8 @@ def emd_score(
     Raises
     ------
     ValueError
-        As :func:`mean_emd`, and if `y_true` is missing or one-dimensional.
+        As :func:`~skemd.metrics.mean_emd`, and if `y_true` is missing or has one
+        dimension.
 
     Examples
     --------

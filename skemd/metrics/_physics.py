@@ -160,7 +160,7 @@ def energy_response(X_true, X_pred, *, geometry="wafer"):
     Returns
     -------
     responses : ndarray of float64 of shape (n_samples,)
-        Sum of the reconstruction over that of the wafer; 1 is perfect.
+        Pure numbers: sum of the reconstruction over that of the wafer; 1 is perfect.
 
     Raises
     ------

@@ -41,7 +41,7 @@ class Wafers(NamedTuple):
     train : ndarray of shape (n_train, n_cells)
         Charges in CALQ counts.
     test : ndarray of shape (n_test, n_cells)
-        Likewise.
+        Likewise, in CALQ counts.
     properties : dict of str to ndarray of shape (n_test,)
         What profiles are taken against, by names that hold the unit.
     """
@@ -193,7 +193,7 @@ def fitted(estimator, X, *, memory=None, verbose=0):
     estimator : estimator
         Unfitted; it is not changed. A fit repeats itself only with a `random_state`.
     X : ndarray of shape (n_samples, n_cells)
-        Charges.
+        Charges in CALQ counts.
     memory : str, joblib.Memory or None, default=None
         Folder of the cache; None for none.
     verbose : int, default=0

@@ -74,11 +74,11 @@ def profile(values, by, bins=10):
         A number for each wafer, for instance its EMD in half trigger-cell pitches.
         Wafers where it is not finite are left out, and counted.
     by : array-like of shape (n_samples,)
-        The property, for instance occupancy in cells, or |eta|. Finite.
+        The property in any unit, for instance occupancy in cells, or abs(eta). Finite.
     bins : int or array-like of shape (n_bins + 1,), default=10
         How many bins of equal width from the smallest to the largest property, or
-        their rising edges. A bin holds its lower edge but not its upper one; the last
-        bin holds both. Wafers outside are left out, and counted.
+        their rising edges, in its unit. A bin holds its lower edge but not its upper
+        one; the last bin holds both. Wafers outside are left out, and counted.
 
     Returns
     -------

@@ -64,7 +64,7 @@ def pooled_profiles(comparisons, value, by, bins=10):
         As :func:`skemd.study.compare` gives them.
     value, by : str
         Names of a metric and of a property of the wafers.
-    bins : int or array-like, default=10
+    bins : int or array-like of shape (n_bins + 1,), default=10
         As in :func:`skemd.study.profile`; pass edges to compare algorithms.
 
     Returns
@@ -99,7 +99,7 @@ def ratios_over_seeds(comparisons, ours, other, value, by, bins):
     value, by : str
         Names of a metric and of a property of the wafers.
     bins : array-like of shape (n_bins + 1,)
-        Edges, as in :func:`skemd.study.profile`.
+        Edges in the unit of the property, as in :func:`skemd.study.profile`.
 
     Returns
     -------
