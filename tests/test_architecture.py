@@ -198,12 +198,13 @@ def test_a_side_effect_would_be_found(statement, found):
     assert side_effects(ast.parse(statement)) == found
 
 
-def test_the_numeric_modules_do_not_import_keras():
+def test_the_numeric_modules_do_not_import_keras_or_an_extra():
     script = """
 import importlib, sys
 for name in ("", ".geometry", ".distance", ".metrics", ".datasets", ".baselines"):
     importlib.import_module("skemd" + name)
-    heavy = {"jax", "keras", "tensorflow", "torch"} & set(sys.modules)
+    heavy = {"jax", "keras", "tensorflow", "torch", "pandas", "pyarrow", "uproot"}
+    heavy &= set(sys.modules)
     if heavy:
         sys.exit(f"import skemd{name} imports {heavy}")
 """
