@@ -9,8 +9,12 @@ from ntuples import TREE, TYPES, known_wafers, listed_cells, write_ntuple
 
 from skemd.datasets import load_wafers
 from skemd.datasets._cells_to_wafers import transverse_counts
+from skemd.datasets._parts import start_reading
+from skemd.datasets._root import root_parts
 
 X, METADATA = known_wafers()
+DEFAULTS = dict.fromkeys(("layers", "zside", "unit", "tree"))
+DEFAULTS |= {"columns": (), "drop_empty": False, "return_metadata": False, "verbose": 0}
 EVENT_NUMBERS = [100, 101, 102, 103]
 
 
@@ -128,6 +132,9 @@ def test_files_of_a_folder_follow_each_other_by_name(tmp_path, events):
 def test_many_small_steps_give_the_same(ntuple, monkeypatch):
     monkeypatch.setattr("skemd.datasets._root.BYTES_AT_ONCE", "1 B")
     assert (load_wafers(ntuple, unit="adc") == X).all()
+    _, request = start_reading(ntuple, **DEFAULTS)
+    shares = [part.done for part in root_parts(ntuple, request)]
+    assert shares == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_another_tree_is_read_when_named(tmp_path, events):

@@ -72,11 +72,10 @@ def root_parts(file, request):
             present = tree.keys(recursive=False)
             n_entries = int(tree.num_entries)
         branches, columns = _branches(present, request, file)
-        for start, arrays in _steps(tree, list(branches.values()), n_entries, file):
-            cells = _flat_cells(arrays, branches, start, file)
-            cells = _chosen(cells, request)
-            done = min((start + len(arrays)) / n_entries, 1.0)
-            yield _part(cells, columns, request, done, file)
+        steps = _steps(tree, list(branches.values()), n_entries, file)
+        for start, stop, arrays in steps:
+            cells = _chosen(_flat_cells(arrays, branches, start, file), request)
+            yield _part(cells, columns, request, stop / n_entries, file)
 
 
 @contextlib.contextmanager
@@ -138,7 +137,7 @@ def _meaning(name, file):
 
 
 def _steps(tree, branches, n_entries, file):
-    """Yield the first entry and the arrays of about as many events as fit."""
+    """Yield the range and the arrays of about as many events as fit."""
     if n_entries == 0:
         raise ValueError(
             f"{file}: the tree has no entries. Produce the file again, or leave it out."
@@ -146,19 +145,20 @@ def _steps(tree, branches, n_entries, file):
     with _named_damage(file):
         step = max(int(tree.num_entries_for(BYTES_AT_ONCE, branches)), 1)
     for start in range(0, n_entries, step):
+        stop = min(start + step, n_entries)
         with _named_damage(file):
             arrays = tree.arrays(
-                branches, entry_start=start, entry_stop=start + step, library="ak"
+                branches, entry_start=start, entry_stop=stop, library="ak"
             )
             # Damaged counters show here at the latest.
             arrays = {name: arrays[name] for name in branches}
             n_read = {len(array) for array in arrays.values()}
-        if n_read != {min(step, n_entries - start)}:
+        if n_read != {stop - start}:
             raise ValueError(
-                f"{file}: entries {start} to {min(start + step, n_entries) - 1} are "
-                "not all there. The file is damaged; copy it again."
+                f"{file}: entries {start} to {stop - 1} are not all there. The file is "
+                "damaged; copy it again."
             )
-        yield start, arrays
+        yield start, stop, arrays
 
 
 def _flat_cells(arrays, branches, start, file):
