@@ -173,7 +173,8 @@ def _bytes_of(path, most_bytes):
             f"{most_bytes}."
         )
     with open(path, "rb") as file:
-        return file.read(most_bytes)
+        # read() makes room for as many bytes as it may return.
+        return file.read(status.st_size)
 
 
 def _checked(path, content):

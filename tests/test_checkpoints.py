@@ -114,11 +114,9 @@ def steps(monkeypatch):
 
 
 def fit_until_killed(estimator, kill_at, n_updates, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("skemd._training.ProgressBar", ProgressBar)
-        kill_at(n_updates)
-        with pytest.raises(Killed):
-            estimator.fit(*data_of(estimator))
+    kill_at(n_updates)
+    with pytest.raises(Killed):
+        estimator.fit(*data_of(estimator))
     monkeypatch.setattr("skemd._training.ProgressBar", ProgressBar)
 
 
@@ -464,13 +462,12 @@ def without_the_folder(write, path, content):
 def test_a_full_disk_is_an_error_that_keeps_what_was_learned(
     fit, n_epochs, tmp_path, trouble_from, monkeypatch
 ):
-    with monkeypatch.context():
-        # The first file says what the fit is.
-        trouble_from(n_epochs, with_a_full_disk)
-        full = made(fit, tmp_path)
-        with pytest.raises(OSError, match=r"could not be written: File too large\. "):
-            full.fit(*data_of(full))
-        monkeypatch.undo()
+    # The first file says what the fit is.
+    trouble_from(n_epochs, with_a_full_disk)
+    full = made(fit, tmp_path)
+    with pytest.raises(OSError, match=r"could not be written: File too large\. "):
+        full.fit(*data_of(full))
+    monkeypatch.undo()
     assert len(full.history_["loss"]) == full.n_iter_ == n_epochs
     X = data_of(full)[0]
     assert np.isfinite(full.predict(X)).all()
