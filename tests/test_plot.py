@@ -87,7 +87,13 @@ def test_a_grid_is_an_image_with_rows_going_down():
 
 
 @pytest.mark.parametrize(
-    "positions", [[[0, 0], [0.5, 2], [3, 1]], [[0, 0], [0, 1], [1, 1], [1, 0]]]
+    "positions",
+    [
+        [[0, 0], [0.5, 2], [3, 1]],
+        [[0, 0], [0, 1], [1, 1], [1, 0]],  # a grid, but not in the order of rows
+        [[0, 0], [0, 1], [1, 0], [1.5, 1]],
+        [[-2, -4], [-3, -2]],
+    ],
 )
 def test_other_cells_in_a_plane_are_dots(positions):
     charges = np.arange(len(positions))
@@ -216,7 +222,7 @@ def test_pictures_in_given_axes_need_no_pyplot_and_change_no_setting():
 import sys
 import matplotlib as mpl, numpy as np
 from matplotlib.figure import Figure
-settings = dict(mpl.rcParams)
+settings = mpl.rcParams.copy()
 from skemd.plot import *
 axes = Figure().subplots(2, 3).ravel()
 a, b = np.eye(48)[:2]
@@ -226,7 +232,7 @@ plot_learned_emd([1, 2], [2, 1], ax=axes[2])
 plot_relative_difference([1, 2], [2, 1], ax=axes[3])
 plot_history({"loss": [2, 1]}, ax=axes[4])
 plot_reconstructions([a], {"b": [b]}, figure=Figure())
-assert dict(mpl.rcParams) == settings
+assert dict.__eq__(mpl.rcParams, settings)
 assert "matplotlib.pyplot" not in sys.modules
 assert "keras" not in sys.modules
 """

@@ -52,7 +52,8 @@ def test_wedges_go_from_cell_to_cell_and_widen_with_their_share(wafers):
     assert to_the_right[0, 0] > np.ptp(positions[:, 0])
     corners = np.array([path.vertices[:3] for path in picture.flows.get_paths()])
     widths = np.linalg.norm(corners[:, 0] - corners[:, 2], axis=1)
-    np.testing.assert_allclose(widths**2 / picture.shares, (widths**2).sum())
+    per_share = widths**2 / picture.shares
+    np.testing.assert_allclose(per_share, per_share[0])
 
 
 def test_both_wafers_are_shares_on_one_scale(wafers):
@@ -87,7 +88,7 @@ def test_on_a_line_the_plan_goes_down_from_bars_to_bars():
     heights = [[bar.get_height() for bar in bars] for bars in picture[:2]]
     assert heights == [[0.5, 0.5, 0], [0, -0.5, -0.5]]
     tips, feet = tips_and_feet(picture)
-    ends = sorted(zip(feet[:, 0], tips[:, 0], strict=True))
+    ends = sorted(zip(feet[:, 0].round(6), tips[:, 0].round(6), strict=True))
     assert ends in ([(0, 2)], [(0, 1), (1, 2)])
     assert (feet[:, 1] > tips[:, 1]).all()
     assert ax.get_title() == "EMD 1.00 units of length"
@@ -106,7 +107,7 @@ def test_other_cells_in_a_plane(geometry, kind):
     )
     ((tip,), (foot,)) = tips_and_feet(picture)
     # A grid's columns go across and its rows down.
-    assert (tip - foot).tolist() == ([2, 1] if kind == "image" else [0, 4])
+    assert tip - foot == pytest.approx([2, 1] if kind == "image" else [0, 4])
     assert picture.flows.axes.yaxis_inverted() == (kind == "image")
 
 

@@ -42,6 +42,6 @@ ways = hgcal_wafer().ground_distance[tuple(picture.moved.T)]
 print(f"{picture.shares @ ways:.4f} = {picture.distance:.4f}")
 
 # %%
-# The figure shows where the two lose: Best Choice sends six cells, and the charge of all
-# others travels to one of them; STC16_9 gathers each face in one cell, and its
+# The figure shows where the two lose: Best Choice sends six cells, and the charge of
+# all others travels to one of them; STC16_9 gathers each face in one cell, and its
 # charge travels a little farther, 2.48 against 2.20 half trigger-cell pitches.

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from skemd import EMDAutoencoder, WaferRemapper, emd_score
 from skemd.datasets import make_wafers
 
-N_WAFERS, EPOCHS, N_FILTERS = 3000, 40, [1, 2, 4, 8]
+N_WAFERS, EPOCHS, N_FILTERS = 2000, 40, [1, 4, 8]
 
 # %%
 # The autoencoder is an estimator like any other: a pipeline, a grid and a scorer, and
@@ -24,20 +24,20 @@ N_WAFERS, EPOCHS, N_FILTERS = 3000, 40, [1, 2, 4, 8]
 X = make_wafers(N_WAFERS, random_state=0)
 pipeline = make_pipeline(
     WaferRemapper(),
-    EMDAutoencoder(loss="telescope", epochs=EPOCHS, batch_size=250, random_state=0),
+    EMDAutoencoder(loss="telescope", epochs=EPOCHS, batch_size=125, random_state=0),
 )
 search = GridSearchCV(
     pipeline,
     {"emdautoencoder__n_filters": N_FILTERS},
     scoring=make_scorer(emd_score),
-    cv=3,
+    cv=2,
     refit=False,
 ).fit(X, X)
 
 # %%
 # Each fold is a grey line, their mean a black one.
 
-folds = np.array([search.cv_results_[f"split{k}_test_score"] for k in range(3)])
+folds = np.array([search.cv_results_[f"split{k}_test_score"] for k in range(2)])
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 ax.plot(N_FILTERS, -folds.T, color="0.7", lw=1)
 ax.plot(N_FILTERS, -folds.mean(axis=0), "ko-")

@@ -54,11 +54,11 @@ def grid_shape(geometry):
     """
     if is_line(geometry):
         return None
-    height, width = (geometry.positions.max(axis=0) + 1).tolist()
-    if height * width != geometry.n_cells:
+    height, width = (int(last) + 1 for last in geometry.positions.max(axis=0))
+    if min(height, width) < 1 or height * width != geometry.n_cells:
         return None
-    pixels = grid(int(height), int(width)).positions
-    return (int(height), int(width)) if (pixels == geometry.positions).all() else None
+    pixels = grid(height, width).positions
+    return (height, width) if np.array_equal(pixels, geometry.positions) else None
 
 
 def centres(geometry):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skemd._scaling import normalized
 from skemd._validation import as_wafers
 from skemd.distance import emd
 from skemd.geometry import hgcal_wafer
@@ -100,10 +101,10 @@ def plot_transport(
     """
     require_matplotlib()
     distance, plan = emd(a, b, geometry=geometry, return_plan=True)
-    _, geometry = as_wafers(np.asarray(a)[None], "a", geometry)
+    wafers, geometry = as_wafers(np.stack([a, b]), "a, b", geometry)
     check_drawable(geometry)
     moved, shares = _moves(plan)
-    wafers = plan.sum(axis=1), plan.sum(axis=0)
+    wafers = normalized(wafers)
     title = f"EMD {distance:.2f} {unit_of(geometry, unit)}"
     if is_line(geometry):
         ax = axes_or_new(ax)
