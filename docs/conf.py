@@ -69,7 +69,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
     "show_nav_level": 1,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
 }
 
 
@@ -92,7 +92,12 @@ class LinksOfTheRepository(SphinxTransform):
             node.replace_self(self._link(target, node))
 
     def _link(self, target, node):
-        words = {"refdoc": self.env.docname, "refwarn": True, "refexplicit": True}
+        # A link whose words are the file's name gets the title of the page.
+        words = {
+            "refdoc": self.env.docname,
+            "refwarn": True,
+            "refexplicit": node.astext() != target,
+        }
         page = PAGE_OF_FILE.get(target, target.removeprefix("docs/"))
         if page.endswith(".rst") or page in PAGE_OF_FILE.values():
             page = page.removesuffix(".rst")

@@ -20,6 +20,7 @@ class Block(NamedTuple):
 def pages():
     """Return README.rst and all pages of the documentation, without built ones."""
     built = ("_build", "auto_gallery", "generated", "_templates")
+    built += ("sg_execution_times.rst",)
     found = [
         path
         for path in sorted((ROOT / "docs").rglob("*.rst"))

@@ -9,8 +9,10 @@ from importlib import metadata
 from itertools import pairwise
 
 import pytest
+import small_data  # noqa: F401 (keeps compiled programs for the session)
 from pages import NOT_RUN, ROOT, code_blocks, linked_files, name_of, pages
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, _search
 
 from skemd import EMDAutoencoder, EMDRegressor, datasets
 
@@ -32,7 +34,7 @@ def with_python(paths):
 
 @pytest.fixture
 def small_sizes(monkeypatch):
-    """Give pages fewer wafers, pairs and epochs than they ask for, and nothing else."""
+    """Give pages fewer wafers, pairs, epochs and folds, and change nothing else."""
     make_wafers, make_pairs = datasets.make_wafers, datasets.make_pairs
 
     def few_wafers(n_samples=1000, **options):
@@ -54,6 +56,7 @@ def small_sizes(monkeypatch):
 
     monkeypatch.setattr(datasets, "make_wafers", few_wafers)
     monkeypatch.setattr(datasets, "make_pairs", few_pairs)
+    monkeypatch.setattr(_search, "check_cv", lambda *_, **__: KFold(2))
     for estimator in (EMDAutoencoder, EMDRegressor):
         monkeypatch.setattr(estimator, "fit", one_epoch(estimator.fit))
 
