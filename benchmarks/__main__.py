@@ -11,6 +11,7 @@ from benchmarks import (
     exactness,
     learned_emd,
     loss_table,
+    memory,
     networks,
     other_geometries,
     scaling,
@@ -28,6 +29,7 @@ REPORTS = {
     "learned-emd": learned_emd.report,
     "other-geometries": other_geometries.report,
     "scaling": scaling.report,
+    "memory": memory.report,
     "loss-table": loss_table.report,
     "chip-cost": chip_cost.report,
 }

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import (
@@ -11,6 +12,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._autoencoder_network import small_image
@@ -20,17 +22,20 @@ from skemd._formats import check_exact, encoder_formats
 from skemd._learned_loss import autoencoder_loss, name_of_loss
 from skemd._networks import FittedNetwork
 from skemd._quantised_training import train_with_formats
-from skemd._scaling import scaled, with_sums
+from skemd._rows import MadeRows, by_chunks
+from skemd._scaling import row_sums, to_leading_bit, with_sums
 from skemd._training import train, training_options
 from skemd._validation import (
+    check_container,
     check_number,
+    check_out,
     check_training_parameters,
     resolve_layout,
     takes_any_histograms,
     validated_cells,
     without_empty,
 )
-from skemd.metrics import mean_emd
+from skemd.metrics import emd_per_wafer
 
 __all__ = ["EMDAutoencoder"]
 
@@ -167,6 +172,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     (500, 16)
     """
 
+    # No metadata that pipelines or searches should hand on.
+    __metadata_request__predict: ClassVar = {"out": UNUSED}
+
     def __init__(
         self,
         loss="emdcnn",
@@ -268,8 +276,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_exact(formats, *n_products)
         loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng)
 
-        cells = scaled(X, "msb").astype(np.float32)
-        images = layout.apply(cells)
+        # Made for each batch, since all of them may be more than the memory holds.
+        cells = MadeRows(to_leading_bit, X)
+        images = MadeRows(lambda rows: layout.apply(to_leading_bit(rows)), X)
         network, self.history_ = self._trained(
             config, formats, images, cells, loss, rng
         )
@@ -281,7 +290,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.geometry_ = geometry
         self.layout_ = layout
         self.n_iter_ = len(self.history_["loss"])
-        self.typical_sum_ = float(np.median(X.sum(axis=1)))
+        self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
         self._returns_images = came_as is not None
         self._encodes_sum = bool(self.encode_sum)
         self._n_features_out = self.n_components + self._encodes_sum
@@ -303,11 +312,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        codes = self.network_.run(self._images(X), part="encoder")
-        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
-        if not self._encodes_sum:
-            return codes
-        return with_sent_sums(codes, X.sum(axis=1, dtype=np.float64))
+        return by_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
     def inverse_transform(self, X):
         """Decode codes to wafers of the charge that was typical in `fit`.
@@ -326,6 +331,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             front of this in a pipeline; `predict` keeps the sums.
         """
         check_is_fitted(self)
+        check_container(X, "The argument of EMDAutoencoder.inverse_transform")
         codes = check_array(X, dtype=np.float32, estimator=self)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
@@ -335,26 +341,36 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         sums = np.full(len(codes), self.typical_sum_)
         if self._encodes_sum:
             codes, sums = split_sums(codes)
-        images = self.network_.run(codes, part="decoder")
-        cells = with_sums(self.layout_.invert(images), sums)
-        return self.layout_.apply(cells) if self._returns_images else cells
+        return by_chunks(
+            lambda chunk: self._decoded(codes[chunk], sums[chunk]), len(codes)
+        )
 
-    def predict(self, X):
+    def predict(self, X, *, out=None):
         """Encode wafers and decode them again, each with its own total charge.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images of a known layout
             Charges in any unit.
+        out : ndarray of shape (n_samples, n_cells) or None, default=None
+            Where to put the wafers, such as a memory map where they would not fit into
+            the memory; None for a new array of float64.
 
         Returns
         -------
         wafers : ndarray of shape (n_samples, n_cells)
             Charges in the unit of `X`, always as rows of cells, whatever the form of
-            `X`. A wafer without charge gives zeros.
+            `X`. A wafer without charge gives zeros. It is `out`, if that was given.
         """
         check_is_fitted(self)
-        return self._reconstructed(self._validated(X))
+        X = self._validated(X)
+        if out is not None:
+            check_out(out, X.shape, "EMDAutoencoder.predict")
+
+        def wafers(chunk):
+            return self._reconstructed(X[chunk], row_sums(X[chunk]))
+
+        return by_chunks(wafers, len(X), out)
 
     def score(self, X, y=None):
         """Return minus the mean exact EMD between wafers and their reconstructions.
@@ -373,8 +389,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        reconstructed = self._reconstructed(X)
-        return -mean_emd(X, reconstructed, geometry=self.geometry_, n_jobs=self.n_jobs)
+        options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
+
+        def distances(chunk):
+            # Tiny charges would vanish among the cells in their own unit.
+            found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
+            return emd_per_wafer(X[chunk], found, **options)
+
+        return -float(by_chunks(distances, len(X)).mean())
 
     @property
     def model_(self):
@@ -472,8 +494,20 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         return X
 
-    def _reconstructed(self, X):
-        return with_sums(self.network_.run(self._images(X)), X.sum(axis=1))
+    def _encoded(self, X):
+        codes = self.network_.run(self._images(X), part="encoder")
+        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+        if not self._encodes_sum:
+            return codes
+        return with_sent_sums(codes, row_sums(X))
+
+    def _decoded(self, codes, sums):
+        images = self.network_.run(codes, part="decoder")
+        cells = with_sums(self.layout_.invert(images), sums)
+        return self.layout_.apply(cells) if self._returns_images else cells
+
+    def _reconstructed(self, X, sums):
+        return with_sums(self.network_.run(self._images(X)), sums)
 
     def _images(self, X):
-        return self.layout_.apply(scaled(X, "msb").astype(np.float32))
+        return self.layout_.apply(to_leading_bit(X))

@@ -5,6 +5,7 @@ where the first offence is, and what to do about it.
 """
 
 import numbers
+import re
 import warnings
 
 import numpy as np
@@ -80,6 +81,40 @@ def name_rows(offends):
     return f"{'row' if len(rows) == 1 else 'rows'} {named}" + (
         f" and {more} more" if more > 0 else ""
     )
+
+
+def check_container(X, name):
+    """Refuse what would say something else once it is a plain array.
+
+    Parameters
+    ----------
+    X : object
+        What the caller passed.
+    name : str
+        What it is called, for messages.
+
+    Raises
+    ------
+    ValueError
+        If entries are masked, or the numbers at the end of a table's column names are
+        not in their order, such as those of CALQ_0 to CALQ_47.
+    """
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array with {np.ma.count_masked(X)} entries masked. "
+            "Drop these wafers, or say what the entries are: X.filled(0)."
+        )
+    last_of = {}
+    for column in map(str, getattr(X, "columns", ())):
+        prefix, number = re.fullmatch(r"(.*?)(\d*)", column, re.DOTALL).groups()
+        if number and int(number) < last_of.get(prefix, 0):
+            raise ValueError(
+                f"The columns of {name} are not in the order of the cells: {column!r} "
+                f"comes after '{prefix}{last_of[prefix]}'. Columns are taken in the "
+                "order in which they stand; sort them by their numbers first."
+            )
+        if number:
+            last_of[prefix] = int(number)
 
 
 def check_charges(X, whom, *, allow_empty=False):
@@ -159,7 +194,7 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     geometry : Geometry
         The resolved geometry.
     """
-    X = _as_numbers(X, name, dtype)
+    X = as_numbers(X, name, dtype)
     if X.ndim == 4:
         X, geometry, _ = cells_of_images(X, geometry, name)
     elif X.ndim != 2:
@@ -249,6 +284,35 @@ def check_number(value, name, *, low, high=np.inf, integer=False, open_ends=Fals
         )
 
 
+def check_out(out, shape, whom):
+    """Check that results can be written where the caller wants them.
+
+    Parameters
+    ----------
+    out : object
+        What the caller passed.
+    shape : tuple of int
+        Shape of the results.
+    whom : str
+        Who asks, for the message.
+    """
+    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+        kind = getattr(out, "dtype", type(out).__name__)
+        raise TypeError(
+            f"out of {whom} must be an array of floating-point numbers, such as "
+            f"numpy.lib.format.open_memmap makes; got {kind}."
+        )
+    if out.shape != shape:
+        raise ValueError(
+            f"out of {whom} must have the shape of the results, {shape}; got "
+            f"{out.shape}."
+        )
+    if not out.flags.writeable:
+        raise ValueError(
+            f"out of {whom} is read-only. Open a memory map with mode='r+' or 'w+'."
+        )
+
+
 def validated_cells(estimator, X, *, geometry, reset, allow_empty):
     """Check an estimator's wafers as scikit-learn does, and return cells.
 
@@ -275,7 +339,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         The layout in which images came; None for rows of cells.
     """
     whom = type(estimator).__name__
-    layout_name = None
+    layout_name, came = None, X
     if getattr(X, "ndim", 2) == 4:
         X, geometry, layout_name = cells_of_images(np.asarray(X), geometry, whom)
     X = validate_data(
@@ -287,6 +351,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         # Behind fit the number of columns has a clearer message of its own.
         ensure_min_features=2 if reset else 1,
     )
+    check_container(came, whom)
     geometry = resolve_geometry(geometry, X.shape[1])
     check_width(X.shape[1], geometry.n_cells, geometry, whom)
     check_charges(X, whom, allow_empty=allow_empty)
@@ -356,12 +421,29 @@ def check_training_parameters(estimator):
     )
 
 
-def _as_numbers(X, name, dtype):
+def as_numbers(X, name, dtype=np.float64):
+    """Check that what came is a plain array of real numbers, or can become one.
+
+    Parameters
+    ----------
+    X : array-like
+        What the caller passed.
+    name : str
+        What it is called, for messages.
+    dtype : data-type or None, default=float64
+        What to convert to; None keeps real numbers as they are, and saves the copy.
+
+    Returns
+    -------
+    X : ndarray
+        Of the same shape; objects become float64.
+    """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use "
             f"{name}.toarray()."
         )
+    check_container(X, name)
     X = np.asarray(X)
     if X.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {X.dtype}.")

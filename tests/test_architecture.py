@@ -22,6 +22,7 @@ FLOORS = [
         "_float_codes",
         "_formats",
         "_progress",
+        "_rows",
         "_scaling",
         "_validation",
         "_whole_numbers",
