@@ -27,6 +27,7 @@ from skemd._scaling import row_sums, to_leading_bit, with_sums
 from skemd._training import train, training_options
 from skemd._validation import (
     check_container,
+    check_flag,
     check_number,
     check_out,
     check_training_parameters,
@@ -264,11 +265,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             allow_empty=takes_any_histograms(self.geometry),
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
-        layout = (
-            geometry.layout(came_as)
-            if came_as
-            else resolve_layout(geometry, self.layout)
-        )
+        layout = resolve_layout(geometry, came_as or self.layout)
         rng = check_random_state(self.random_state)
         config = self._network_config(layout)
         _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
@@ -366,11 +363,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X = self._validated(X)
         if out is not None:
             check_out(out, X.shape, "EMDAutoencoder.predict")
-
-        def wafers(chunk):
-            return self._reconstructed(X[chunk], row_sums(X[chunk]))
-
-        return by_chunks(wafers, len(X), out)
+        return by_chunks(lambda chunk: self._reconstructed(X[chunk]), len(X), out)
 
     def score(self, X, y=None):
         """Return minus the mean exact EMD between wafers and their reconstructions.
@@ -444,10 +437,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.strides, "strides", low=1, integer=True)
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
-        if not isinstance(self.encode_sum, (bool, np.bool_)):
-            raise ValueError(
-                f"encode_sum must be True or False; got {self.encode_sum!r}."
-            )
+        check_flag(self.encode_sum, "encode_sum")
         return encoder_formats(
             n_components=self.n_components,
             latent_bits=self.latent_bits,
@@ -506,7 +496,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
 
-    def _reconstructed(self, X, sums):
+    def _reconstructed(self, X, sums=None):
+        sums = row_sums(X) if sums is None else sums
         return with_sums(self.network_.run(self._images(X)), sums)
 
     def _images(self, X):

@@ -255,6 +255,12 @@ def check_choice(value, name, choices):
         raise ValueError(f"{name} must be one of {expected}; got {value!r}.")
 
 
+def check_flag(value, name):
+    """Check that a parameter is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+
+
 def check_number(value, name, *, low, high=np.inf, integer=False, open_ends=False):
     """Check that a parameter is a number between two bounds.
 

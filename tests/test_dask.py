@@ -17,17 +17,24 @@ from skemd.datasets import make_pairs
 from skemd.distance import paired_emd, paired_potentials, pairwise_emd
 from skemd.metrics import emd_score
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 N_TASK = skemd.distance._TASK_SIZE["simplex"]
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    # One thread each, as networks bring threads of their own.
+def cluster(tmp_path_factory):
+    # A worker that died comes back, however busy the machine is.
+    patience = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
     with (
+        dask.config.set(patience),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2,
+            # Networks bring threads of their own.
+            threads_per_worker=1,
+            dashboard_address=None,
+            local_directory=tmp_path_factory.mktemp("dask"),
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -117,7 +124,7 @@ def test_labels_survive_the_death_of_a_worker(cluster, monkeypatch):
         found = paired_emd(A, B)
     assert n_pairs / 2 < Killer.killed_at < n_pairs
     np.testing.assert_array_equal(found, expected_distances(rows))
-    cluster.wait_for_workers(2)
+    cluster.wait_for_workers(2, timeout=600)
     assert victim not in cluster.run(os.getpid).values()
 
 
@@ -154,7 +161,7 @@ def test_a_grid_search_survives_the_death_of_a_worker(cluster, tmp_path):
     with joblib.parallel_config("dask"):
         found = search_with(FatalOnce(flag)).fit(X, X).cv_results_
     assert flag.exists()
-    cluster.wait_for_workers(2)
+    cluster.wait_for_workers(2, timeout=600)
     assert set(cluster.run(os.getpid).values()) != before
     for split in ("split0_test_score", "split1_test_score"):
         np.testing.assert_allclose(found[split], expected[split], rtol=1e-6)

@@ -19,7 +19,7 @@ from skemd._whole_numbers import as_whole_numbers
 from skemd.baselines._charges import whole_counts
 from skemd.metrics import mean_emd
 
-__all__ = ["LINK_BITS", "Baseline", "check_flag", "most_that_fit"]
+__all__ = ["LINK_BITS", "Baseline", "most_that_fit"]
 
 # What one link carries for each crossing.
 LINK_BITS = 32
@@ -228,9 +228,3 @@ def most_that_fit(bits_of, most, n_output_links):
     """
     room = LINK_BITS * n_output_links
     return max(n for n in range(most + 1) if bits_of(n) <= room)
-
-
-def check_flag(value, name):
-    """Check that a parameter is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False; got {value!r}.")
