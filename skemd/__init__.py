@@ -19,6 +19,7 @@ _HOME_OF = {
 }
 _MODULES = (
     "baselines",
+    "cluster",
     "datasets",
     "distance",
     "firmware",

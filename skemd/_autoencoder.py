@@ -11,13 +11,19 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._autoencoder_network import small_image
 from skemd._blocks import seeds_from
-from skemd._codes import dead_components, split_sums, with_sent_sums
+from skemd._codes import (
+    check_decoded,
+    checked_codes,
+    dead_components,
+    split_sums,
+    with_sent_sums,
+)
 from skemd._formats import check_exact, encoder_formats
 from skemd._learned_loss import autoencoder_loss, name_of_loss
 from skemd._networks import FittedNetwork
@@ -26,7 +32,6 @@ from skemd._rows import MadeRows, by_chunks
 from skemd._scaling import row_sums, to_leading_bit, with_sums
 from skemd._training import train, training_options
 from skemd._validation import (
-    check_container,
     check_flag,
     check_number,
     check_out,
@@ -328,13 +333,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             front of this in a pipeline; `predict` keeps the sums.
         """
         check_is_fitted(self)
-        check_container(X, "The argument of EMDAutoencoder.inverse_transform")
-        codes = check_array(X, dtype=np.float32, estimator=self)
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"EMDAutoencoder.inverse_transform got codes of {codes.shape[1]} "
-                f"numbers; this autoencoder's have {self._n_features_out}."
-            )
+        codes = checked_codes(X, self, self._n_features_out)
         sums = np.full(len(codes), self.typical_sum_)
         if self._encodes_sum:
             codes, sums = split_sums(codes)
@@ -493,6 +492,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _decoded(self, codes, sums):
         images = self.network_.run(codes, part="decoder")
+        check_decoded(images, codes)
         cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
 

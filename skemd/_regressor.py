@@ -311,6 +311,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if y is None:
             check_is_fitted(self)
             pairs, _, geometry = self._validated(X, None, reset=False)
+            if len(pairs) < 2:
+                raise ValueError("R² takes at least two pairs; got n_samples=1.")
             y = paired_emd(
                 pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
             )

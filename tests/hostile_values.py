@@ -96,8 +96,8 @@ SAME = {
 }
 # those that may be taken or refused,
 EITHER = {
-    "text": lambda X: X.astype(str),
-    "text objects": lambda X: X.astype(str).astype(object),
+    "text": lambda X: X.astype(np.float64).astype(str),
+    "text objects": lambda X: X.astype(np.float64).astype(str).astype(object),
     "tuples": lambda X: tuple(map(tuple, X.tolist())),
 }
 # and those that must not be taken: they would be read as something else.

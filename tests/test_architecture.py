@@ -26,6 +26,7 @@ FLOORS = [
         "_scaling",
         "_validation",
         "_whole_numbers",
+        "cluster",
         "geometry",
     },
     {"distance", "datasets", "_engines", "_simplex"},

@@ -4,6 +4,8 @@ import contextlib
 import os
 import signal
 
+import dask
+import distributed
 import joblib
 import numpy as np
 import pytest
@@ -13,12 +15,10 @@ from sklearn.model_selection import GridSearchCV
 from small_data import small_wafers, tiny_autoencoder
 
 import skemd.distance
+from skemd.cluster import ReplicatingClient
 from skemd.datasets import make_pairs
 from skemd.distance import paired_emd, paired_potentials, pairwise_emd
 from skemd.metrics import emd_score
-
-dask = pytest.importorskip("dask")
-distributed = pytest.importorskip("distributed")
 
 N_TASK = skemd.distance._TASK_SIZE["simplex"]
 
@@ -36,7 +36,7 @@ def cluster(tmp_path_factory):
             dashboard_address=None,
             local_directory=tmp_path_factory.mktemp("dask"),
         ) as cluster,
-        distributed.Client(cluster) as client,
+        ReplicatingClient(cluster) as client,
     ):
         yield client
 
@@ -158,7 +158,7 @@ def test_a_grid_search_survives_the_death_of_a_worker(cluster, tmp_path):
     expected = search_with(emd_score).fit(X, X).cv_results_
     flag = tmp_path / "killed"
     before = set(cluster.run(os.getpid).values())
-    with joblib.parallel_config("dask"):
+    with joblib.parallel_config("dask", client=cluster):
         found = search_with(FatalOnce(flag)).fit(X, X).cv_results_
     assert flag.exists()
     cluster.wait_for_workers(2, timeout=600)
