@@ -349,8 +349,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X : array-like of shape (n_samples, n_cells), or images of a known layout
             Charges in any unit.
         out : ndarray of shape (n_samples, n_cells) or None, default=None
-            Where to put the wafers, such as a memory map where they would not fit into
-            the memory; None for a new array of float64.
+            Where to put the wafers, such as a memory map; None for a new array of
+            float64.
 
         Returns
         -------
@@ -360,8 +360,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        if out is not None:
-            check_out(out, X.shape, "EMDAutoencoder.predict")
+        check_out(out, X.shape, "EMDAutoencoder.predict")
         return by_chunks(lambda chunk: self._reconstructed(X[chunk]), len(X), out)
 
     def score(self, X, y=None):
@@ -484,7 +483,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return X
 
     def _encoded(self, X):
-        codes = self.network_.run(self._images(X), part="encoder")
+        codes = self.network_.run(self.layout_.apply(to_leading_bit(X)), part="encoder")
         codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
         if not self._encodes_sum:
             return codes
@@ -498,7 +497,4 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _reconstructed(self, X, sums=None):
         sums = row_sums(X) if sums is None else sums
-        return with_sums(self.network_.run(self._images(X)), sums)
-
-    def _images(self, X):
-        return self.layout_.apply(to_leading_bit(X))
+        return with_sums(self.network_.run(self.layout_.apply(to_leading_bit(X))), sums)

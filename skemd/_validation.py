@@ -296,12 +296,14 @@ def check_out(out, shape, whom):
     Parameters
     ----------
     out : object
-        What the caller passed.
+        What the caller passed; None for a new array.
     shape : tuple of int
         Shape of the results.
     whom : str
         Who asks, for the message.
     """
+    if out is None:
+        return
     if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
         kind = getattr(out, "dtype", type(out).__name__)
         raise TypeError(
