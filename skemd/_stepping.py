@@ -77,7 +77,10 @@ def check_devices_share(batch_size):
         If some device would get less than the others.
     """
     distribution = _data_distribution()
-    n_devices = 1 if distribution is None else distribution.num_model_replicas
+    if distribution is None:
+        return
+    mesh = distribution.device_mesh
+    n_devices = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
     if batch_size % n_devices:
         raise ValueError(
             f"Batches of {batch_size} cannot be shared evenly by the {n_devices} "
