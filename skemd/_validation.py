@@ -96,14 +96,16 @@ def check_container(X, name):
     Raises
     ------
     ValueError
-        If entries are masked, or the numbers at the end of a table's column names are
-        not in their order, such as those of CALQ_0 to CALQ_47.
+        If entries are masked, or times, or the numbers at the end of a table's column
+        names are not in their order, such as those of CALQ_0 to CALQ_47.
     """
     if np.ma.is_masked(X):
         raise ValueError(
             f"{name} is a masked array with {np.ma.count_masked(X)} entries masked. "
             "Drop these wafers, or say what the entries are: X.filled(0)."
         )
+    if getattr(getattr(X, "dtype", None), "kind", "f") in "mM":
+        raise ValueError(f"{name} must hold numbers, not times; got dtype {X.dtype}.")
     last_of = {}
     for column in map(str, getattr(X, "columns", ())):
         prefix, number = re.fullmatch(r"(.*?)(\d*)", column, re.DOTALL).groups()

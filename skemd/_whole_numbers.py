@@ -43,6 +43,8 @@ def as_whole_numbers(values, name, *, low, high):
                 f"{name} must hold whole numbers; got {values[broken].flat[0]}. Round "
                 "it first."
             )
+        # Half precision knows no number as large as the limits.
+        values = values.astype(np.float64)
     outside = (values < low) | (values > high)
     if outside.any():
         raise ValueError(
