@@ -6,6 +6,7 @@ numbers as a plain array of float64; what it refuses, it refuses with a ValueErr
 TypeError. A name that is public and neither here nor exempt fails the last tests.
 """
 
+import atexit
 import datetime
 import functools
 import importlib
@@ -31,8 +32,10 @@ import skemd
 from skemd import WaferRemapper, baselines, datasets, distance, firmware, metrics, study
 from skemd.geometry import Geometry
 
-# Nothing of it belongs into the repository.
-hypothesis.configuration.set_hypothesis_home_dir(tempfile.mkdtemp(prefix="skemd-"))
+# Nothing that it writes belongs into the repository.
+_HOME = tempfile.TemporaryDirectory(prefix="skemd-tests-")
+atexit.register(_HOME.cleanup)
+hypothesis.configuration.set_hypothesis_home_dir(_HOME.name)
 
 # Cases for each subject; those that take long have fewer.
 N_CASES = 100
