@@ -155,7 +155,9 @@ class Geometry:
             )
         # NaN is no smaller than the limit.
         if not (np.abs(positions) <= _FARTHEST).all():
-            raise ValueError(f"positions must be finite and within {_FARTHEST:g} of zero.")
+            raise ValueError(
+                f"positions must be finite and within {_FARTHEST:g} of zero."
+            )
         set_once = functools.partial(object.__setattr__, self)
         set_once("name", str(name))
         set_once("positions", _frozen_array(positions, np.float64))
