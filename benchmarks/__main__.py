@@ -12,6 +12,7 @@ from benchmarks import (
     import_time,
     learned_emd,
     loss_table,
+    memory,
     networks,
     other_geometries,
     scaling,
@@ -30,6 +31,7 @@ REPORTS = {
     "other-geometries": other_geometries.report,
     "scaling": scaling.report,
     "import-time": import_time.report,
+    "memory": memory.report,
     "loss-table": loss_table.report,
     "chip-cost": chip_cost.report,
 }

@@ -21,6 +21,7 @@ _HOME_OF = {
 }
 _MODULES = (
     "baselines",
+    "cluster",
     "datasets",
     "distance",
     "firmware",

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import (
@@ -10,28 +11,37 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils import check_array
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._autoencoder_network import small_image
 from skemd._blocks import seeds_from
 from skemd._checkpoints import checkpoint_of
-from skemd._codes import dead_components, split_sums, with_sent_sums
+from skemd._codes import (
+    check_decoded,
+    checked_codes,
+    dead_components,
+    split_sums,
+    with_sent_sums,
+)
 from skemd._formats import check_exact, encoder_formats
 from skemd._learned_loss import autoencoder_loss, name_of_loss
 from skemd._networks import FittedNetwork
 from skemd._quantised_training import train_with_formats
-from skemd._scaling import scaled, with_sums
+from skemd._rows import MadeRows, by_chunks
+from skemd._scaling import row_sums, to_leading_bit, with_sums
 from skemd._training import train, training_options
 from skemd._validation import (
+    check_flag,
     check_number,
+    check_out,
     check_training_parameters,
     resolve_layout,
     takes_any_histograms,
     validated_cells,
     without_empty,
 )
-from skemd.metrics import mean_emd
+from skemd.metrics import emd_per_wafer
 
 __all__ = ["EMDAutoencoder"]
 
@@ -172,6 +182,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     (500, 16)
     """
 
+    # No metadata that pipelines or searches should hand on.
+    __metadata_request__predict: ClassVar = {"out": UNUSED}
+
     def __init__(
         self,
         loss="emdcnn",
@@ -269,11 +282,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             allow_empty=takes_any_histograms(self.geometry),
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
-        layout = (
-            geometry.layout(came_as)
-            if came_as
-            else resolve_layout(geometry, self.layout)
-        )
+        layout = resolve_layout(geometry, came_as or self.layout)
         config = self._network_config(layout)
         _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
         n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
@@ -299,11 +308,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        codes = self.network_.run(self._images(X), part="encoder")
-        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
-        if not self._encodes_sum:
-            return codes
-        return with_sent_sums(codes, X.sum(axis=1, dtype=np.float64))
+        return by_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
     def inverse_transform(self, X):
         """Decode codes to wafers of the charge that was typical in `fit`.
@@ -322,35 +327,35 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             front of this in a pipeline; `predict` keeps the sums.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.float32, estimator=self)
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"EMDAutoencoder.inverse_transform got codes of {codes.shape[1]} "
-                f"numbers; this autoencoder's have {self._n_features_out}."
-            )
+        codes = checked_codes(X, self, self._n_features_out)
         sums = np.full(len(codes), self.typical_sum_)
         if self._encodes_sum:
             codes, sums = split_sums(codes)
-        images = self.network_.run(codes, part="decoder")
-        cells = with_sums(self.layout_.invert(images), sums)
-        return self.layout_.apply(cells) if self._returns_images else cells
+        return by_chunks(
+            lambda chunk: self._decoded(codes[chunk], sums[chunk]), len(codes)
+        )
 
-    def predict(self, X):
+    def predict(self, X, *, out=None):
         """Encode wafers and decode them again, each with its own total charge.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images of a known layout
             Charges in any unit.
+        out : ndarray of shape (n_samples, n_cells) or None, default=None
+            Where to put the wafers, such as a memory map; None for a new array of
+            float64.
 
         Returns
         -------
         wafers : ndarray of shape (n_samples, n_cells)
             Charges in the unit of `X`, always as rows of cells, whatever the form of
-            `X`. A wafer without charge gives zeros.
+            `X`. A wafer without charge gives zeros. It is `out`, if that was given.
         """
         check_is_fitted(self)
-        return self._reconstructed(self._validated(X))
+        X = self._validated(X)
+        check_out(out, X.shape, "EMDAutoencoder.predict")
+        return by_chunks(lambda chunk: self._reconstructed(X[chunk]), len(X), out)
 
     def score(self, X, y=None):
         """Return minus the mean exact EMD between wafers and their reconstructions.
@@ -369,8 +374,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        reconstructed = self._reconstructed(X)
-        return -mean_emd(X, reconstructed, geometry=self.geometry_, n_jobs=self.n_jobs)
+        options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
+
+        def distances(chunk):
+            # Tiny charges would vanish among the cells in their own unit.
+            found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
+            return emd_per_wafer(X[chunk], found, **options)
+
+        return -float(by_chunks(distances, len(X)).mean())
 
     @property
     def model_(self):
@@ -418,10 +429,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.strides, "strides", low=1, integer=True)
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
-        if not isinstance(self.encode_sum, (bool, np.bool_)):
-            raise ValueError(
-                f"encode_sum must be True or False; got {self.encode_sum!r}."
-            )
+        check_flag(self.encode_sum, "encode_sum")
         return encoder_formats(
             n_components=self.n_components,
             latent_bits=self.latent_bits,
@@ -446,8 +454,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Train on checked wafers and keep what comes of it."""
         rng = checkpoint.random_state(self.random_state)
         loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng, checkpoint)
-        cells = scaled(X, "msb").astype(np.float32)
-        images = layout.apply(cells)
+        # Made for each batch, since all of them may be more than the memory holds.
+        cells = MadeRows(to_leading_bit, X)
+        images = MadeRows(lambda rows: layout.apply(to_leading_bit(rows)), X)
         run = functools.partial(
             train,
             inputs=images,
@@ -465,7 +474,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.geometry_ = geometry
         self.layout_ = layout
         self.n_iter_ = len(self.history_["loss"])
-        self.typical_sum_ = float(np.median(X.sum(axis=1)))
+        self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
         self._encodes_sum = bool(self.encode_sum)
         self._n_features_out = self.n_components + self._encodes_sum
 
@@ -492,8 +501,19 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         return X
 
-    def _reconstructed(self, X):
-        return with_sums(self.network_.run(self._images(X)), X.sum(axis=1))
+    def _encoded(self, X):
+        codes = self.network_.run(self.layout_.apply(to_leading_bit(X)), part="encoder")
+        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+        if not self._encodes_sum:
+            return codes
+        return with_sent_sums(codes, row_sums(X))
 
-    def _images(self, X):
-        return self.layout_.apply(scaled(X, "msb").astype(np.float32))
+    def _decoded(self, codes, sums):
+        images = self.network_.run(codes, part="decoder")
+        check_decoded(images, codes)
+        cells = with_sums(self.layout_.invert(images), sums)
+        return self.layout_.apply(cells) if self._returns_images else cells
+
+    def _reconstructed(self, X, sums=None):
+        sums = row_sums(X) if sums is None else sums
+        return with_sums(self.network_.run(self.layout_.apply(to_leading_bit(X))), sums)

@@ -3,16 +3,68 @@
 import warnings
 
 import numpy as np
+from sklearn.utils import check_array
 
 from skemd._float_codes import FloatCode
-from skemd._validation import name_rows
+from skemd._validation import check_container, name_rows
 
-__all__ = ["MODULE_SUM", "dead_components", "split_sums", "with_sent_sums"]
+__all__ = [
+    "MODULE_SUM",
+    "check_decoded",
+    "checked_codes",
+    "dead_components",
+    "split_sums",
+    "with_sent_sums",
+]
 
 # Nine bits, 5E4M: how the chip sends the sum of a module's charges.
 MODULE_SUM = FloatCode(5, 4)
 # From here on a training is more than a try.
 _MANY_WAFERS = 1_000
+
+
+def checked_codes(X, autoencoder, n_numbers):
+    """Check codes that a user wants decoded.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_numbers)
+        What the user passed.
+    autoencoder : EMDAutoencoder
+        Who decodes them, for messages.
+    n_numbers : int
+        How many numbers its codes have.
+
+    Returns
+    -------
+    codes : ndarray of float32 of shape (n_samples, n_numbers)
+        Finite.
+
+    Raises
+    ------
+    ValueError
+        If they are no such codes.
+    """
+    whom = f"{type(autoencoder).__name__}.inverse_transform"
+    check_container(X, f"The argument of {whom}")
+    with np.errstate(over="ignore"):
+        # What is too large for float32 becomes an infinity, which is found.
+        codes = check_array(X, dtype=np.float32, estimator=autoencoder)
+    if codes.shape[1] != n_numbers:
+        raise ValueError(
+            f"{whom} got codes of {codes.shape[1]} numbers; this autoencoder's have "
+            f"{n_numbers}."
+        )
+    return codes
+
+
+def check_decoded(images, codes):
+    """Check that decoding did not overflow."""
+    if not np.isfinite(images).all():
+        raise ValueError(
+            f"Codes as large as {np.abs(codes).max():.3g} overflow in the decoder; "
+            "transform gives no such codes."
+        )
 
 
 def dead_components(codes, few_bits):

@@ -40,9 +40,10 @@ def exact_emd(a, b, geometry, n_jobs=None):
         a network that diverges. The gradient with respect to `b` are 1-Lipschitz
         Kantorovich potentials f, and -f with respect to `a`.
     """
-    n_threads = (
-        joblib.cpu_count() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
-    )
+    n_threads = joblib.cpu_count()
+    if n_jobs is not None:
+        # Under a backend like dask the workers of joblib are those of a cluster.
+        n_threads = min(n_threads, joblib.effective_n_jobs(n_jobs))
     engine = resolve_engine("auto", geometry)
     if engine == "pot":
         # It holds the interpreter's lock.

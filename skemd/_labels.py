@@ -27,7 +27,7 @@ def check_labels(pairs, y, geometry, *, lenient):
     Parameters
     ----------
     pairs : ndarray of shape (n_pairs, 2, n_cells)
-        Wafers of unit sum.
+        Wafers of any scale.
     y : ndarray of shape (n_pairs,)
         Their labels.
     geometry : Geometry

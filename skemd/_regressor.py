@@ -8,6 +8,7 @@ from skemd._blocks import seeds_from
 from skemd._checkpoints import checkpoint_of
 from skemd._labels import check_labels
 from skemd._networks import FittedNetwork
+from skemd._rows import MadeRows, by_chunks
 from skemd._scaling import normalized
 from skemd._targets import (
     LOSSES,
@@ -20,6 +21,7 @@ from skemd._validation import (
     cells_of_images,
     check_charges,
     check_choice,
+    check_container,
     check_number,
     check_training_parameters,
     check_width,
@@ -281,9 +283,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         pairs, _, _ = self._validated(X, None, reset=False)
-        flat = pairs.reshape(len(pairs), -1).astype(np.float32)
-        distances = self.network_.run(flat)
-        return np.where((pairs > 0).any(axis=2).all(axis=1), distances, 0)
+        return by_chunks(lambda chunk: self._predicted(pairs[chunk]), len(pairs))
 
     def score(self, X, y=None, sample_weight=None):
         """Return the coefficient of determination R² of the predictions.
@@ -305,6 +305,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if y is None:
             check_is_fitted(self)
             pairs, _, geometry = self._validated(X, None, reset=False)
+            if len(pairs) < 2:
+                raise ValueError("R² takes at least two pairs; got n_samples=1.")
             y = paired_emd(
                 pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
             )
@@ -362,14 +364,11 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         network = FittedNetwork(
             "emd", self._network_config(geometry, layout), seeds=seeds_from(rng)
         )
-        pairs = pairs.reshape(len(pairs), -1).astype(np.float32)
         with_potentials = potentials is not None
         self.history_ = train(
             network.part("solver") if with_potentials else network.model,
-            pairs,
-            regression_targets(
-                pairs, y, potentials, over_variation=self.head != "linear"
-            ),
+            MadeRows(_network_input, pairs),
+            self._targets(pairs, y, potentials),
             regression_loss(self.loss, geometry, with_potentials=with_potentials),
             rng=rng,
             augment=random_symmetries(geometry) if self.augment else None,
@@ -381,6 +380,21 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         self.geometry_ = geometry
         self.n_iter_ = len(self.history_["loss"])
 
+    def _predicted(self, pairs):
+        distances = self.network_.run(_network_input(pairs))
+        return np.where(pairs.any(axis=2).all(axis=1), distances, 0)
+
+    def _targets(self, pairs, y, potentials):
+        def targets(chunk):
+            return regression_targets(
+                _network_input(pairs[chunk]),
+                y[chunk],
+                None if potentials is None else potentials[chunk],
+                over_variation=self.head != "linear",
+            )
+
+        return by_chunks(targets, len(pairs))
+
     def _labels(self, pairs, y, geometry):
         """Return the distances, and the potentials if the network learns them."""
         wafers = pairs[:, 0], pairs[:, 1]
@@ -391,12 +405,12 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         return (paired_emd(*wafers, **options) if y is None else y), None
 
     def _validated(self, X, y, *, reset):
-        """Return pairs of unit sum, shape (n_pairs, 2, n_cells), y, and geometry."""
+        """Return pairs of any scale, shape (n_pairs, 2, n_cells), y, and geometry."""
         geometry = self.geometry if reset else self.geometry_
-        X = _flat_pairs(X, geometry)
+        came, X = X, _flat_pairs(X, geometry)
         least = 2 if reset else 1
         options = {
-            "dtype": np.float64,
+            "dtype": [np.float64, np.float32],
             "reset": reset,
             "ensure_min_samples": least,
             "ensure_min_features": least,
@@ -406,10 +420,11 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         else:
             X, y = validate_data(self, X, y, y_numeric=True, **options)
             y = np.asarray(y, dtype=np.float64)
+        whom = type(self).__name__
+        check_container(came, whom)
         lenient = takes_any_histograms(self.geometry)
         if X.shape[1] % 2 and (lenient or not reset):
             X = np.column_stack([X, np.zeros(len(X))])
-        whom = type(self).__name__
         geometry = resolve_geometry(geometry, X.shape[1] // 2)
         check_width(X.shape[1], 2 * geometry.n_cells, geometry, whom)
         pairs = X.reshape(len(X), 2, geometry.n_cells)
@@ -418,8 +433,13 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if reset:
             both_charged = pairs.any(axis=2).all(axis=1)
             pairs, y = without_empty(both_charged, whom, pairs, y)
-        fractions = normalized(pairs.reshape(-1, geometry.n_cells))
-        return fractions.reshape(pairs.shape), y, geometry
+        return pairs, y, geometry
+
+
+def _network_input(pairs):
+    """Return flat pairs of wafers of unit sum, as the network takes them."""
+    fractions = normalized(pairs.reshape(-1, pairs.shape[2]))
+    return fractions.reshape(len(pairs), -1).astype(np.float32)
 
 
 def _flat_pairs(X, geometry):

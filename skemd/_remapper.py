@@ -4,8 +4,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemd._rows import by_chunks
 from skemd._scaling import NORMALIZATIONS, scaled, with_sums
 from skemd._validation import (
+    as_numbers,
     check_charges,
     check_width,
     resolve_layout,
@@ -114,7 +116,9 @@ class WaferRemapper(
         X, _, _ = validated_cells(
             self, X, geometry=self.geometry_, reset=False, allow_empty=True
         )
-        return self.layout_.apply(scaled(X, self.normalize))
+        return by_chunks(
+            lambda chunk: self.layout_.apply(scaled(X[chunk], self.normalize)), len(X)
+        )
 
     def inverse_transform(self, X, sums=None):
         """Read the cells back from images.
@@ -136,10 +140,10 @@ class WaferRemapper(
             not know its sum.
         """
         check_is_fitted(self)
-        images = np.asarray(X)
-        if images.dtype.kind not in "f":
-            images = images.astype(np.float64)
         whom = f"{type(self).__name__}.inverse_transform"
+        images = as_numbers(X, f"The argument of {whom}", None)
+        if images.dtype.kind != "f":
+            images = images.astype(np.float64)
         if images.ndim == 4 and images.shape[1:] == self.layout_.shape:
             cells = self.layout_.invert(images)
         elif images.ndim == 2:

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-__all__ = ["NORMALIZATIONS", "normalized", "scaled", "with_sums"]
+__all__ = [
+    "NORMALIZATIONS",
+    "normalized",
+    "row_sums",
+    "scaled",
+    "to_leading_bit",
+    "with_sums",
+]
 
 NORMALIZATIONS = (None, "sum", "msb", "max")
 
@@ -49,10 +56,34 @@ def scaled(X, normalize):
         return normalized(X).astype(X.dtype)
     if normalize == "msb":
         # frexp is exact where a rounded logarithm may miss a power of two.
-        _, exponent = np.frexp(X.sum(axis=1, keepdims=True))
+        _, exponent = np.frexp(row_sums(X)[:, None])
         return np.ldexp(X, 1 - exponent)
     largest = X.max(axis=1, keepdims=True)
     return np.divide(X, largest, out=np.zeros_like(X), where=largest > 0)
+
+
+def to_leading_bit(X):
+    """Return wafers as autoencoders see them: divided as by "msb", in float32."""
+    return scaled(X, "msb").astype(np.float32)
+
+
+def row_sums(X):
+    """Return the sum of each row in double precision.
+
+    It is the same for the same numbers, whatever their type and their order in memory:
+    a sum that is one bit lower may lie below another power of two.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in any unit.
+
+    Returns
+    -------
+    sums : ndarray of float64 of shape (n_samples,)
+        In the unit of `X`.
+    """
+    return np.ascontiguousarray(X, dtype=np.float64).sum(axis=1)
 
 
 def with_sums(X, sums):

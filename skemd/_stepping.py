@@ -10,7 +10,7 @@ import numpy as np
 
 from skemd._backend import keras
 
-__all__ = ["Stepper", "compiled_forward"]
+__all__ = ["Stepper", "check_devices_share", "compiled_forward"]
 
 
 def compiled_forward(model, function=None):
@@ -65,8 +65,37 @@ def compiled_forward(model, function=None):
     raise NotImplementedError(_cannot_train(backend))
 
 
+def check_devices_share(batch_size):
+    """Check that the devices of a keras.distribution can share batches evenly.
+
+    Parameters
+    ----------
+    batch_size : int
+        Samples a step.
+
+    Raises
+    ------
+    ValueError
+        If some device would get less than the others.
+    """
+    distribution = _data_distribution()
+    if distribution is None:
+        return
+    mesh = distribution.device_mesh
+    n_devices = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+    if batch_size % n_devices:
+        raise ValueError(
+            f"Batches of {batch_size} cannot be shared evenly by the {n_devices} "
+            "devices of the keras.distribution that is set. Choose a batch_size that "
+            f"is a multiple of {n_devices} and not above the number of samples, or "
+            "unset it: keras.distribution.set_distribution(None)."
+        )
+
+
 class Stepper:
     """Minimise a loss by steps of an optimiser.
+
+    On jax the devices of ``keras.distribution.set_distribution`` share each batch.
 
     Parameters
     ----------
@@ -138,9 +167,11 @@ def _jax_step(model, mean_loss, optimizer):
     # The state lives outside the variables, as copies that each step may overwrite.
     state = [jax.tree.map(jax.numpy.array, tuple(_values(v) for v in variables))]
     compiled_step = jax.jit(pure_step, donate_argnums=0)
+    distribution = _data_distribution()
 
-    def step(inputs, targets):
-        state[0], value = compiled_step(state[0], inputs, targets)
+    def step(*batch):
+        batch = [_among_devices(array, distribution) for array in batch]
+        state[0], value = compiled_step(state[0], *batch)
         return value
 
     def sync():
@@ -182,6 +213,20 @@ def _tensorflow_step(model, mean_loss, optimizer):
 
 
 _STEPS = {"jax": _jax_step, "torch": _torch_step, "tensorflow": _tensorflow_step}
+
+
+def _data_distribution():
+    """Return how the user wants batches shared among devices, None if not at all."""
+    if keras.backend.backend() != "jax":
+        return None
+    return keras.distribution.distribution()
+
+
+def _among_devices(array, distribution):
+    if distribution is None:
+        return array
+    layout = distribution.get_data_layout(array.shape)
+    return keras.distribution.distribute_tensor(array, layout)
 
 
 def _values(variables):

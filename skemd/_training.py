@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skemd._backend import keras
 from skemd._progress import ProgressBar
 from skemd._record import Record, weights_of
-from skemd._stepping import Stepper, compiled_forward
+from skemd._rows import rows_at
+from skemd._stepping import Stepper, check_devices_share, compiled_forward
 
 __all__ = [
     "batches_of_rows",
@@ -69,7 +70,7 @@ def train(
     ----------
     model : keras.Model
         The network, built.
-    inputs, targets : ndarray of shape (n_samples, ...)
+    inputs, targets : ndarray of shape (n_samples, ...), or MadeRows
         What goes in and what the loss compares with the output.
     loss : callable
         ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
@@ -107,6 +108,8 @@ def train(
     ------
     FloatingPointError
         If the loss becomes NaN or infinite.
+    ValueError
+        If devices cannot share batches of this size evenly.
 
     Warns
     -----
@@ -115,6 +118,7 @@ def train(
     """
     train_rows, held_out = _split(len(inputs), validation_fraction, early_stopping, rng)
     batch_size = min(batch_size, len(train_rows))
+    check_devices_share(batch_size)
     steps_per_epoch = -(-len(train_rows) // batch_size)
     optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
     record = Record(model, early_stopping, checkpoint, stage)
@@ -232,7 +236,7 @@ def _optimizer(learning_rate, n_steps):
 
 def _validation(model, inputs, targets, held_out, loss, batch_size):
     """Return a function that gives the mean loss on the rows set aside."""
-    inputs, targets = inputs[held_out], targets[held_out]
+    inputs, targets = rows_at(inputs, held_out), rows_at(targets, held_out)
     forward = compiled_forward(model, lambda outputs, y: loss(y, outputs))
 
     def validate():

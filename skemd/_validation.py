@@ -6,6 +6,7 @@ where the first offence is, and what to do about it.
 
 import numbers
 import os
+import re
 import warnings
 
 import numpy as np
@@ -81,6 +82,42 @@ def name_rows(offends):
     return f"{'row' if len(rows) == 1 else 'rows'} {named}" + (
         f" and {more} more" if more > 0 else ""
     )
+
+
+def check_container(X, name):
+    """Refuse what would say something else once it is a plain array.
+
+    Parameters
+    ----------
+    X : object
+        What the caller passed.
+    name : str
+        What it is called, for messages.
+
+    Raises
+    ------
+    ValueError
+        If entries are masked, or times, or the numbers at the end of a table's column
+        names are not in their order, such as those of CALQ_0 to CALQ_47.
+    """
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array with {np.ma.count_masked(X)} entries masked. "
+            "Drop these wafers, or say what the entries are: X.filled(0)."
+        )
+    if getattr(getattr(X, "dtype", None), "kind", "f") in "mM":
+        raise ValueError(f"{name} must hold numbers, not times; got dtype {X.dtype}.")
+    last_of = {}
+    for column in map(str, getattr(X, "columns", ())):
+        prefix, number = re.fullmatch(r"(.*?)(\d*)", column, re.DOTALL).groups()
+        if number and int(number) < last_of.get(prefix, 0):
+            raise ValueError(
+                f"The columns of {name} are not in the order of the cells: {column!r} "
+                f"comes after '{prefix}{last_of[prefix]}'. Columns are taken in the "
+                "order in which they stand; sort them by their numbers first."
+            )
+        if number:
+            last_of[prefix] = int(number)
 
 
 def check_charges(X, whom, *, allow_empty=False):
@@ -160,7 +197,7 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     geometry : Geometry
         The resolved geometry.
     """
-    X = _as_numbers(X, name, dtype)
+    X = as_numbers(X, name, dtype)
     if X.ndim == 4:
         X, geometry, _ = cells_of_images(X, geometry, name)
     elif X.ndim != 2:
@@ -221,6 +258,12 @@ def check_choice(value, name, choices):
         raise ValueError(f"{name} must be one of {expected}; got {value!r}.")
 
 
+def check_flag(value, name):
+    """Check that a parameter is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+
+
 def check_number(value, name, *, low, high=np.inf, integer=False, open_ends=False):
     """Check that a parameter is a number between two bounds.
 
@@ -250,6 +293,37 @@ def check_number(value, name, *, low, high=np.inf, integer=False, open_ends=Fals
         )
 
 
+def check_out(out, shape, whom):
+    """Check that results can be written where the caller wants them.
+
+    Parameters
+    ----------
+    out : object
+        What the caller passed; None for a new array.
+    shape : tuple of int
+        Shape of the results.
+    whom : str
+        Who asks, for the message.
+    """
+    if out is None:
+        return
+    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+        kind = getattr(out, "dtype", type(out).__name__)
+        raise TypeError(
+            f"out of {whom} must be an array of floating-point numbers, such as "
+            f"numpy.lib.format.open_memmap makes; got {kind}."
+        )
+    if out.shape != shape:
+        raise ValueError(
+            f"out of {whom} must have the shape of the results, {shape}; got "
+            f"{out.shape}."
+        )
+    if not out.flags.writeable:
+        raise ValueError(
+            f"out of {whom} is read-only. Open a memory map with mode='r+' or 'w+'."
+        )
+
+
 def validated_cells(estimator, X, *, geometry, reset, allow_empty):
     """Check an estimator's wafers as scikit-learn does, and return cells.
 
@@ -276,7 +350,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         The layout in which images came; None for rows of cells.
     """
     whom = type(estimator).__name__
-    layout_name = None
+    layout_name, came = None, X
     if getattr(X, "ndim", 2) == 4:
         X, geometry, layout_name = cells_of_images(np.asarray(X), geometry, whom)
     X = validate_data(
@@ -288,6 +362,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         # Behind fit the number of columns has a clearer message of its own.
         ensure_min_features=2 if reset else 1,
     )
+    check_container(came, whom)
     geometry = resolve_geometry(geometry, X.shape[1])
     check_width(X.shape[1], geometry.n_cells, geometry, whom)
     check_charges(X, whom, allow_empty=allow_empty)
@@ -360,12 +435,29 @@ def check_training_parameters(estimator):
         raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")
 
 
-def _as_numbers(X, name, dtype):
+def as_numbers(X, name, dtype=np.float64):
+    """Check that what came is a plain array of real numbers, or can become one.
+
+    Parameters
+    ----------
+    X : array-like
+        What the caller passed.
+    name : str
+        What it is called, for messages.
+    dtype : data-type or None, default=float64
+        What to convert to; None keeps real numbers as they are, and saves the copy.
+
+    Returns
+    -------
+    X : ndarray
+        Of the same shape; objects become float64.
+    """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use "
             f"{name}.toarray()."
         )
+    check_container(X, name)
     X = np.asarray(X)
     if X.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {X.dtype}.")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skemd._validation import check_container
+
 __all__ = ["as_whole_numbers", "bits_of", "bits_to_hex", "from_bits", "hex_to_bits"]
 
 
@@ -27,6 +29,7 @@ def as_whole_numbers(values, name, *, low, high):
     ValueError
         If a number is not finite, not whole, or outside.
     """
+    check_container(values, name)
     values = np.asarray(values)
     if values.dtype.kind not in "iuf":
         raise ValueError(
@@ -40,6 +43,8 @@ def as_whole_numbers(values, name, *, low, high):
                 f"{name} must hold whole numbers; got {values[broken].flat[0]}. Round "
                 "it first."
             )
+        # Half precision knows no number as large as the limits.
+        values = values.astype(np.float64)
     outside = (values < low) | (values > high)
     if outside.any():
         raise ValueError(

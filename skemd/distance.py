@@ -13,7 +13,7 @@ import numpy as np
 from skemd._engines import ENGINES, resolve_engine, transport_plan
 from skemd._progress import ProgressBar
 from skemd._scaling import normalized
-from skemd._validation import as_wafers
+from skemd._validation import as_numbers, as_wafers
 
 __all__ = ["emd", "paired_emd", "paired_potentials", "pairwise_emd"]
 
@@ -55,13 +55,7 @@ def emd(a, b, *, geometry="wafer", return_plan=False):
     >>> emd([1, 0, 0], [0, 1, 1], geometry="line")
     1.5
     """
-    a, b = np.asarray(a), np.asarray(b)
-    for wafer, name in ((a, "a"), (b, "b")):
-        if wafer.ndim != 1:
-            raise ValueError(
-                f"{name} must be one wafer of shape (n_cells,); got shape "
-                f"{wafer.shape}. Use paired_emd for many."
-            )
+    a, b = _one_wafer(a, "a"), _one_wafer(b, "b")
     A, B, geometry = _checked_pairs(a[None], b[None], geometry, names=("a", "b"))
     distances, _ = _solve(A, B, geometry)
     if not return_plan:
@@ -81,7 +75,7 @@ def paired_emd(A, B, *, geometry="wafer", n_jobs=None, engine="auto", verbose=0)
         Where the cells are.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs: threads for the compiled solver,
-        processes for POT.
+        processes for POT, or what ``joblib.parallel_config`` names, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
         Who solves: the compiled network simplex (up to 64 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
@@ -127,7 +121,7 @@ def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None, engine="auto", ver
         Where the cells are.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs: threads for the compiled solver,
-        processes for POT.
+        processes for POT, or what ``joblib.parallel_config`` names, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
         Who solves: the compiled network simplex (up to 64 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
@@ -170,7 +164,7 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
         Where the cells are.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs: threads for the compiled solver,
-        processes for POT.
+        processes for POT, or what ``joblib.parallel_config`` names, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
         Who solves: the compiled network simplex (up to 64 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
@@ -205,6 +199,16 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
     A, B, geometry = _checked_pairs(A, B, geometry)
     options = {"n_jobs": n_jobs, "engine": engine, "verbose": verbose}
     return _solve(A, B, geometry, with_potentials=True, **options)
+
+
+def _one_wafer(wafer, name):
+    wafer = as_numbers(wafer, name, None)
+    if wafer.ndim != 1:
+        raise ValueError(
+            f"{name} must be one wafer of shape (n_cells,); got shape {wafer.shape}. "
+            "Use paired_emd for many."
+        )
+    return wafer
 
 
 def _checked_pairs(A, B, geometry, *, names=("A", "B"), paired=True):
@@ -263,20 +267,12 @@ def _solve(
             pairs = (A[chosen], B[chosen])
             if rows is not None:
                 pairs = (A[rows[chosen]], B[columns[chosen]])
-            yield joblib.delayed(ENGINES[engine])(
-                *pairs, geometry.ground_distance, with_potentials
-            )
+            yield engine, *pairs, geometry.ground_distance, with_potentials
 
-    parallel = joblib.Parallel(
-        # Starting workers takes longer than solving a single task.
-        n_jobs=n_jobs if n_pairs > task_size else 1,
-        prefer="threads" if engine == "simplex" else None,
-        return_as="generator",
-    )
     bar = ProgressBar(n_pairs, "exact EMD", verbose)
     start = 0
     try:
-        for found, found_potentials in parallel(tasks()):
+        for found, found_potentials in _results(tasks(), engine, n_pairs, n_jobs):
             stop = start + len(found)
             distances[start:stop] = found
             if with_potentials:
@@ -286,3 +282,30 @@ def _solve(
     finally:
         bar.close()
     return distances, potentials
+
+
+def _results(tasks, engine, n_pairs, n_jobs):
+    """Return an iterator over the tasks' results, in their order."""
+    if n_pairs <= _TASK_SIZE[engine]:
+        # Handing a single task over takes longer than solving it.
+        return map(_solve_task, tasks)
+    parallel = joblib.Parallel(
+        n_jobs=n_jobs,
+        # A backend that the caller has chosen wins over this.
+        prefer="threads" if engine == "simplex" else None,
+        return_as="generator",
+        # Tasks are as long as they should be.
+        batch_size=1,
+    )
+    return parallel(joblib.delayed(_solve_task)(task) for task in tasks)
+
+
+def _solve_task(task):
+    """Solve the pairs of a task, a tuple that begins with the engine's name.
+
+    It is one tuple because joblib leaves each large array among the arguments with one
+    of dask's workers, and a task whose arguments died with a worker is lost. What is
+    inside a tuple travels with the task, which another worker can then repeat.
+    """
+    engine, A, B, ground_distance, with_potentials = task
+    return ENGINES[engine](A, B, ground_distance, with_potentials)

@@ -19,6 +19,8 @@ __all__ = ["Geometry", "Layout", "grid", "hgcal_wafer", "line"]
 # of the wafer is half of it, as in the paper's code.
 TRIGGER_CELL_PITCH_CM = 2.4168
 N_FACE_CELLS = 16
+# Beyond, distances would overflow.
+_FARTHEST = 1e300
 
 
 class Layout:
@@ -145,14 +147,17 @@ class Geometry:
     """
 
     def __init__(self, positions, layouts=None, symmetries=(), *, name="custom"):
-        positions = np.array(positions, dtype=np.float64)
+        positions = _real_numbers(positions)
         if positions.ndim != 2 or 0 in positions.shape:
             raise ValueError(
                 "positions must have shape (n_cells, n_dimensions) with at least one "
                 f"cell; got shape {positions.shape}."
             )
-        if not np.isfinite(positions).all():
-            raise ValueError("positions must be finite.")
+        # NaN is no smaller than the limit.
+        if not (np.abs(positions) <= _FARTHEST).all():
+            raise ValueError(
+                f"positions must be finite and within {_FARTHEST:g} of zero."
+            )
         set_once = functools.partial(object.__setattr__, self)
         set_once("name", str(name))
         set_once("positions", _frozen_array(positions, np.float64))
@@ -387,7 +392,21 @@ def _line_layout(n_cells):
 
 def _distances(positions):
     difference = positions[:, None, :] - positions[None, :, :]
-    return np.sqrt((difference**2).sum(axis=-1))
+    # In a unit of their size, a power of two, squares neither overflow nor vanish.
+    _, exponent = np.frexp(np.abs(difference).max())
+    squares = np.ldexp(difference, -exponent) ** 2
+    return np.ldexp(np.sqrt(squares.sum(axis=-1)), exponent)
+
+
+def _real_numbers(positions):
+    if np.ma.is_masked(positions):
+        raise ValueError("positions must not be masked; got a masked array.")
+    positions = np.asarray(positions)
+    if positions.dtype.kind not in "biufO":
+        raise ValueError(
+            f"positions must be real numbers; got an array of {positions.dtype}."
+        )
+    return positions.astype(np.float64)
 
 
 def _frozen_array(values, dtype):

@@ -9,12 +9,17 @@ from sklearn.base import (
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._validation import check_number, takes_any_histograms, validated_cells
+from skemd._validation import (
+    check_container,
+    check_number,
+    takes_any_histograms,
+    validated_cells,
+)
 from skemd._whole_numbers import as_whole_numbers
 from skemd.baselines._charges import whole_counts
 from skemd.metrics import mean_emd
 
-__all__ = ["LINK_BITS", "Baseline", "check_flag", "most_that_fit"]
+__all__ = ["LINK_BITS", "Baseline", "most_that_fit"]
 
 # What one link carries for each crossing.
 LINK_BITS = 32
@@ -104,8 +109,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If these are no numbers that `transform` may give.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.float64, estimator=self)
         whom = type(self).__name__
+        check_container(X, f"The argument of {whom}.inverse_transform")
+        codes = check_array(X, dtype=np.float64, estimator=self)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"{whom}.inverse_transform got {codes.shape[1]} numbers a wafer; "
@@ -222,9 +228,3 @@ def most_that_fit(bits_of, most, n_output_links):
     """
     room = LINK_BITS * n_output_links
     return max(n for n in range(most + 1) if bits_of(n) <= room)
-
-
-def check_flag(value, name):
-    """Check that a parameter is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False; got {value!r}.")

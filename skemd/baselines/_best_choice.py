@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skemd._validation import check_choice, check_number, name_rows
-from skemd.baselines._base import Baseline, check_flag, most_that_fit
+from skemd._validation import check_choice, check_flag, check_number, name_rows
+from skemd.baselines._base import Baseline, most_that_fit
 from skemd.baselines._charges import (
     CHARGE,
     SELECTION_SUM,

@@ -6,8 +6,8 @@ import numpy as np
 
 from skemd._codes import MODULE_SUM
 from skemd._float_codes import FloatCode
-from skemd._validation import check_choice, name_rows
-from skemd.baselines._base import Baseline, check_flag, most_that_fit
+from skemd._validation import check_choice, check_flag, name_rows
+from skemd.baselines._base import Baseline, most_that_fit
 from skemd.baselines._charges import CHARGE, received, sent
 from skemd.geometry import N_FACE_CELLS, hgcal_wafer
 

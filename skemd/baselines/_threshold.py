@@ -4,8 +4,8 @@ import numbers
 
 import numpy as np
 
-from skemd._validation import check_choice, check_number
-from skemd.baselines._base import LINK_BITS, Baseline, check_flag
+from skemd._validation import check_choice, check_flag, check_number
+from skemd.baselines._base import LINK_BITS, Baseline
 from skemd.baselines._charges import (
     CHARGE,
     SELECTION_SUM,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skemd._fixed_point import ROUNDINGS
-from skemd._scaling import scaled
+from skemd._scaling import to_leading_bit
 from skemd._validation import as_wafers, check_choice
 from skemd.firmware._arithmetic import (
     ExactLayer,
@@ -214,9 +214,9 @@ class IntegerEncoder:
         ValueError
             If the shape is neither, or a number is not finite.
         """
-        X = X if isinstance(X, np.ndarray) else np.asarray(X)
-        if X.ndim == 4:
-            return _in_chunks(self._encoded, self._checked_images(X))
+        images = X if isinstance(X, np.ndarray) else np.asarray(X)
+        if images.ndim == 4:
+            return _in_chunks(self._encoded, self._checked_images(images))
         return _in_chunks(self._encoded_cells, self._checked_cells(X))
 
     def images(self, X):
@@ -259,7 +259,7 @@ class IntegerEncoder:
 
     def _images(self, cells):
         # To the last bit what EMDAutoencoder does in front of its network.
-        return self.layout.apply(scaled(cells, "msb").astype(np.float32))
+        return self.layout.apply(to_leading_bit(cells))
 
     def _checked_cells(self, X):
         layout = self._known_layout()

@@ -46,7 +46,9 @@ def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_job
     array([1., 0.])
     """
     check_empty_pred(empty_pred)
-    X_true, X_pred, geometry = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    X_true, X_pred, geometry = checked_pairs(
+        X_true, X_pred, geometry, empty_pred, dtype=None
+    )
     return paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
 
 
@@ -95,7 +97,9 @@ def mean_emd(
     0.5
     """
     check_empty_pred(empty_pred)
-    X_true, X_pred, geometry = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    X_true, X_pred, geometry = checked_pairs(
+        X_true, X_pred, geometry, empty_pred, dtype=None
+    )
     # Before the distances, which take time.
     weights = checked_weights(sample_weight, len(X_true))
     distances = paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)

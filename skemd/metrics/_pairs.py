@@ -7,7 +7,7 @@ from skemd._validation import as_wafers, check_choice, name_rows
 __all__ = ["check_empty_pred", "checked_pairs", "checked_weights", "weighted_mean"]
 
 
-def checked_pairs(X_true, X_pred, geometry, empty_pred):
+def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
     """Check wafers and their reconstructions and return them as tables.
 
     Parameters
@@ -19,10 +19,12 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred):
     empty_pred : {"raise", "even", "keep"}
         Whether a reconstruction without charge is an error, is replaced by the wafer's
         charge shared equally among its cells, or may pass.
+    dtype : data-type or None, default=float64
+        What to convert to; None keeps real numbers as they are, and saves the copies.
 
     Returns
     -------
-    X_true, X_pred : ndarray of float64 of shape (n_samples, n_cells)
+    X_true, X_pred : ndarray of shape (n_samples, n_cells)
         In cell order.
     geometry : Geometry
         The resolved geometry.
@@ -34,8 +36,10 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred):
         or not finite, or a wafer has no charge and must not be without.
     """
     _check_reference(X_true)
-    X_true, geometry = as_wafers(X_true, "X_true", geometry)
-    X_pred, geometry = as_wafers(X_pred, "X_pred", geometry, allow_empty=True)
+    X_true, geometry = as_wafers(X_true, "X_true", geometry, dtype=dtype)
+    X_pred, geometry = as_wafers(
+        X_pred, "X_pred", geometry, allow_empty=True, dtype=dtype
+    )
     if len(X_true) != len(X_pred):
         raise ValueError(
             f"X_true has {len(X_true)} wafers and X_pred {len(X_pred)}; they must "
@@ -49,8 +53,8 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred):
             f"({name_rows(empty)}). Drop them on both sides, or count them as wafers "
             "with the same charge in every cell: empty_pred='even'."
         )
-    if empty_pred == "even":
-        even = X_true.mean(axis=1, keepdims=True)
+    if empty_pred == "even" and empty.any():
+        even = X_true.mean(axis=1, keepdims=True, dtype=np.float64)
         X_pred = np.where(empty[:, None], even, X_pred)
     return X_true, X_pred, geometry
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skemd._scaling import normalized
-from skemd._validation import check_choice
+from skemd._validation import check_choice, name_rows
 from skemd.metrics._pairs import check_empty_pred, checked_pairs
 
 __all__ = [
@@ -139,11 +139,13 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     """
     check_empty_pred(empty_pred)
     X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, empty_pred)
-    # In units of the largest true charge, which keeps squares in range.
-    unit = X_true.max(axis=1, keepdims=True)
-    X_true, X_pred = X_true / unit, X_pred / unit
-    norms = np.linalg.norm(X_true, axis=1) * np.linalg.norm(X_pred, axis=1)
-    return ((X_true - X_pred) ** 2).sum(axis=1) / norms
+    with np.errstate(all="ignore"):
+        # In units of the largest true charge, which keeps squares in range.
+        unit = X_true.max(axis=1, keepdims=True)
+        X_true, X_pred = X_true / unit, X_pred / unit
+        norms = np.linalg.norm(X_true, axis=1) * np.linalg.norm(X_pred, axis=1)
+        differences = ((X_true - X_pred) ** 2).sum(axis=1) / norms
+    return _of_one_unit(differences, "squared_difference")
 
 
 def energy_response(X_true, X_pred, *, geometry="wafer"):
@@ -175,7 +177,9 @@ def energy_response(X_true, X_pred, *, geometry="wafer"):
     array([0.75])
     """
     X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, "keep")
-    return X_pred.sum(axis=1) / X_true.sum(axis=1)
+    with np.errstate(over="ignore"):
+        responses = X_pred.sum(axis=1) / X_true.sum(axis=1)
+    return _of_one_unit(responses, "energy_response")
 
 
 def zero_fraction(X_true, X_pred, *, geometry="wafer"):
@@ -243,6 +247,17 @@ def lost_fraction(X_true, X_pred, *, geometry="wafer"):
     X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, "keep")
     charged = X_true > 0
     return (charged & (X_pred == 0)).sum(axis=1) / charged.sum(axis=1)
+
+
+def _of_one_unit(values, whom):
+    """Check that both sides were near enough to be compared in double precision."""
+    too_far = ~np.isfinite(values)
+    if too_far.any():
+        raise ValueError(
+            f"{whom} got charges too different to compare in {name_rows(too_far)}. "
+            "Pass X_true and X_pred in the same unit."
+        )
+    return values
 
 
 def _width(fractions, positions):
