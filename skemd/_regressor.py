@@ -293,7 +293,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_pairs, 2 * n_cells), or as in `predict`
             Pairs, charges in any unit.
         y : array-like of shape (n_pairs,) or None, default=None
-            True distances; None for the exact EMD, which is computed.
+            True distances in the unit of the geometry; None for the exact EMD, which
+            is computed.
         sample_weight : array-like of shape (n_pairs,) or None, default=None
             Weights of the pairs.
 
