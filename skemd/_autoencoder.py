@@ -373,7 +373,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             In the unit of the geometry; 0 is perfect.
         """
         check_is_fitted(self)
-        X = self._validated(X)
+        X = self._validated(X, allow_empty=False)
         options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
 
         def distances(chunk):
@@ -495,9 +495,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             label=label,
         )
 
-    def _validated(self, X):
+    def _validated(self, X, allow_empty=True):
         X, _, _ = validated_cells(
-            self, X, geometry=self.geometry_, reset=False, allow_empty=True
+            self, X, geometry=self.geometry_, reset=False, allow_empty=allow_empty
         )
         return X
 
