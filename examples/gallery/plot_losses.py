@@ -58,4 +58,5 @@ plot_profiles(
 ax.set_ylim(0)
 
 # %%
-# The figure shows TODO
+# The figure shows that the learned and the exact EMD train about equally well, and both
+# far better than squared errors, at one resolution or at three, whatever the occupancy.
