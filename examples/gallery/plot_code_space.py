@@ -47,4 +47,5 @@ for ax, color, cmap, label in (
     ax.set(xlabel="first component of the code", ylabel="second component")
 
 # %%
-# The figure shows TODO
+# The figure shows the codes of wafers by the direction and by the spread of their
+# charge: where neighbours have like colours, the code tells them.

@@ -50,4 +50,5 @@ ax.set(
 )
 
 # %%
-# The figure shows TODO
+# The figure shows the mean EMD for each number of filters, and how far two halves of
+# the wafers differ in it.

@@ -36,7 +36,9 @@ images = {
 }
 panels = [("8x8", images["8x8"][..., 0])]
 panels += [(f"4x4x3, channel {k}", images["4x4x3"][..., k]) for k in range(3)]
-face_colors = plt.matplotlib.colors.ListedColormap(["white", "C0", "C1", "C2"])
+face_colors = plt.matplotlib.colors.ListedColormap(
+    ["white", "#56B4E9", "#E69F00", "#009E73"]
+)
 
 figure, axes = plt.subplots(1, 4, figsize=(10, 3.2), layout="constrained")
 for ax, (title, image) in zip(axes, panels, strict=True):
