@@ -1,6 +1,5 @@
 """EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
 
-import copy
 import functools
 from typing import ClassVar
 
@@ -9,7 +8,6 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skemd._autoencoder_network import small_image
 from skemd._blocks import seeds_from
 from skemd._checkpoints import checkpoint_of
+from skemd._cloning import clone_that_shares
 from skemd._codes import (
     check_decoded,
     checked_codes,
@@ -343,8 +342,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X : array-like of shape (n_samples, n_cells), or images of a known layout
             Charges in any unit.
         out : ndarray of shape (n_samples, n_cells) or None, default=None
-            Where to put the wafers, such as a memory map; None for a new array of
-            float64.
+            Where to put the wafers, in the unit of `X`, such as a memory map; None for
+            a new array of float64.
 
         Returns
         -------
@@ -404,15 +403,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def __sklearn_clone__(self):
         # A clone of a regressor would not be fitted, but one that the user passes in
         # is a frozen part of the loss: searches and pipelines share it.
-        parameters = {
-            name: value if name == "emd_regressor" else clone(value, safe=False)
-            for name, value in self.get_params(deep=False).items()
-        }
-        twin = type(self)(**parameters)
-        for name in ("_metadata_request", "_sklearn_output_config"):
-            if hasattr(self, name):
-                setattr(twin, name, copy.deepcopy(getattr(self, name)))
-        return twin
+        return clone_that_shares(self, "emd_regressor")
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
@@ -457,15 +448,25 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         # Made for each batch, since all of them may be more than the memory holds.
         cells = MadeRows(to_leading_bit, X)
         images = MadeRows(lambda rows: layout.apply(to_leading_bit(rows)), X)
-        run = functools.partial(
-            train,
-            inputs=images,
-            targets=cells,
-            loss=loss,
-            checkpoint=checkpoint,
-            **training_options(self),
+        network = FittedNetwork("autoencoder", config, seeds=seeds_from(rng))
+        network, self.history_ = train_with_formats(
+            network,
+            formats,
+            functools.partial(
+                train,
+                inputs=images,
+                targets=cells,
+                loss=loss,
+                checkpoint=checkpoint,
+                **training_options(self),
+            ),
+            images,
+            rng=rng,
+            epochs=self.epochs,
+            float_fraction=self.float_fraction,
+            patience=self.patience,
+            label=f"EMDAutoencoder({name_of_loss(self.loss)})",
         )
-        network, self.history_ = self._trained(config, formats, images, run, rng)
         self.network_ = network.store()
         for name, number_format in formats.items():
             setattr(self, f"{name}_", number_format)
@@ -478,23 +479,6 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self._encodes_sum = bool(self.encode_sum)
         self._n_features_out = self.n_components + self._encodes_sum
 
-    def _trained(self, config, formats, images, run, rng):
-        label = f"EMDAutoencoder({name_of_loss(self.loss)})"
-        network = FittedNetwork("autoencoder", config, seeds=seeds_from(rng))
-        if not any(formats.values()):
-            return network, run(network.model, rng=rng, label=label)
-        return train_with_formats(
-            network,
-            formats,
-            run,
-            images,
-            rng=rng,
-            epochs=self.epochs,
-            float_fraction=self.float_fraction,
-            patience=self.patience,
-            label=label,
-        )
-
     def _validated(self, X, allow_empty=True):
         X, _, _ = validated_cells(
             self, X, geometry=self.geometry_, reset=False, allow_empty=allow_empty
@@ -504,9 +488,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _encoded(self, X):
         codes = self.network_.run(self.layout_.apply(to_leading_bit(X)), part="encoder")
         codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
-        if not self._encodes_sum:
-            return codes
-        return with_sent_sums(codes, row_sums(X))
+        return with_sent_sums(codes, row_sums(X)) if self._encodes_sum else codes
 
     def _decoded(self, codes, sums):
         images = self.network_.run(codes, part="decoder")

@@ -27,7 +27,7 @@ _MOST_SATURATION = 4
 def train_with_formats(
     network, formats, run, images, *, rng, epochs, float_fraction, patience, label
 ):
-    """Train in floating point, then with the encoder's formats.
+    """Train in floating point, then with the encoder's formats, if there are any.
 
     Parameters
     ----------
@@ -57,6 +57,8 @@ def train_with_formats(
     history : dict of lists
         Of both parts.
     """
+    if not any(formats.values()):
+        return network, run(network.model, rng=rng, label=label)
     n_float = min(int(float_fraction * epochs), epochs - 1)
     history, interrupted = {}, False
     if n_float > 0:

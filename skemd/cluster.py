@@ -8,48 +8,42 @@ an error. With a copy at every worker there is always another one.
 Exact labels need no such client: their tasks hold all that they need.
 """
 
-try:
-    from distributed import Client
-except ImportError as error:
-    raise ImportError(
-        "skemd.cluster is for clusters of dask, which is not installed. Run: "
-        "python -m pip install 'skemd[dask]'"
-    ) from error
+import functools
 
-__all__ = ["ReplicatingClient"]
+from skemd._extras import import_extra
+
+__all__ = ["replicating_client"]
 
 
-class ReplicatingClient(Client):
-    """A client whose data are copied to all workers, for ``joblib.parallel_config``.
+def replicating_client(address=None, **options):
+    """Return a client that copies data to all workers, for ``joblib.parallel_config``.
 
-    Takes all that ``distributed.Client`` takes, such as the address of a scheduler or a
-    ``LocalCluster``. Each worker needs room for the arguments of the whole search.
+    Each worker needs room for the arguments of the whole search.
+
+    Parameters
+    ----------
+    address : str, distributed.LocalCluster or None, default=None
+        Of the scheduler, or the cluster; None starts workers on this machine.
+    **options
+        Further options of ``distributed.Client``.
+
+    Returns
+    -------
+    client : distributed.Client
+        Its ``scatter`` broadcasts unless told otherwise.
+
+    Raises
+    ------
+    ImportError
+        If dask is not installed; ``python -m pip install "skemd[dask]"`` does that.
 
     Examples
     --------
     ::
 
-        with joblib.parallel_config("dask", client=ReplicatingClient(cluster)):
+        with joblib.parallel_config("dask", client=replicating_client(cluster)):
             search.fit(X, X)
     """
-
-    def scatter(self, data, workers=None, broadcast=True, **options):
-        """Put data into the memory of the workers, of all of them by default.
-
-        Parameters
-        ----------
-        data : object
-            As of ``distributed.Client.scatter``.
-        workers : list of str or None, default=None
-            To which workers; None for any.
-        broadcast : bool or int, default=True
-            Whether each of them gets a copy, or how many do.
-        **options
-            As of ``distributed.Client.scatter``.
-
-        Returns
-        -------
-        futures : object
-            What stands for the data on the cluster, in the form of `data`.
-        """
-        return super().scatter(data, workers=workers, broadcast=broadcast, **options)
+    client = import_extra("distributed", "dask").Client(address, **options)
+    client.scatter = functools.partial(client.scatter, broadcast=True)
+    return client

@@ -18,6 +18,7 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 FLOORS = [
     {
         "_archive",
+        "_cloning",
         "_codes",
         "_extras",
         "_fixed_point",

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from small_data import small_wafers, tiny_autoencoder
 
 import skemd.distance
-from skemd.cluster import ReplicatingClient
+from skemd.cluster import replicating_client
 from skemd.datasets import make_pairs
 from skemd.distance import paired_emd, paired_potentials, pairwise_emd
 from skemd.metrics import emd_score
@@ -36,7 +36,7 @@ def cluster(tmp_path_factory):
             dashboard_address=None,
             local_directory=tmp_path_factory.mktemp("dask"),
         ) as cluster,
-        ReplicatingClient(cluster) as client,
+        replicating_client(cluster) as client,
     ):
         yield client
 

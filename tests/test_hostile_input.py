@@ -391,7 +391,7 @@ EXEMPT = {
     **dict.fromkeys(["ratios_over_seeds", "ratios_table", "rst_table"], OF_RESULTS),
     **dict.fromkeys(["with_range", "plot_profiles"], OF_RESULTS),
     **dict.fromkeys(["plot_wafer", "plot_reconstructions"], DRAWS),
-    "ReplicatingClient": OF_NUMBERS,
+    "replicating_client": OF_NUMBERS,
     "write_verification_vectors": OF_FILES,
 }
 

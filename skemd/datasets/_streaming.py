@@ -31,8 +31,21 @@ def iter_wafers(
         A file or a folder of files of one kind: CSV, Parquet or ROOT.
     chunk_size : int, default=100_000
         Wafers in each chunk; the last one may have fewer. A wafer takes 384 bytes.
-    columns, drop_empty, return_metadata, layers, zside, unit, tree
-        See :func:`skemd.datasets.load_wafers`.
+    columns : sequence of str, default=()
+        This and what follows are as of :func:`skemd.datasets.load_wafers`. Names of
+        further numeric columns to return.
+    drop_empty : bool, default=False
+        Whether to drop wafers without any charge.
+    return_metadata : bool, default=False
+        Whether to return what is known of each wafer in a DataFrame.
+    layers : int or sequence of int, default=None
+        Layers of the detector to keep; all by default.
+    zside : {-1, 1}, default=None
+        Endcap to keep; both by default.
+    unit : {"calq", "adc", "mipt"}, default=None
+        Unit of the charges from a ROOT file.
+    tree : str, default=None
+        Path of the tree in a ROOT file.
     verbose : int, default=0
         1 shows a progress bar in MB of the files on stderr.
 

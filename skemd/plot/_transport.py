@@ -43,7 +43,7 @@ class TransportPicture(NamedTuple):
     moved : ndarray of int of shape (n_flows, 2)
         From which cell and to which cell, wedge by wedge.
     shares : ndarray of shape (n_flows,)
-        What part of the wafer's charge each of them carries.
+        What fraction of the wafer's charge each of them carries.
     distance : float
         The EMD, in the unit of the geometry: shares times the way they go, added up.
     """
