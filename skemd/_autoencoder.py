@@ -472,8 +472,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             setattr(self, f"{name}_", number_format)
         codes = network.run(images, part="encoder")
         self.dead_components_ = dead_components(codes, any(formats.values()))
-        self.geometry_ = geometry
-        self.layout_ = layout
+        self.geometry_, self.layout_ = geometry, layout
         self.n_iter_ = len(self.history_["loss"])
         self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
         self._encodes_sum = bool(self.encode_sum)
