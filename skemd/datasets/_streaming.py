@@ -49,15 +49,13 @@ def iter_wafers(
     verbose : int, default=0
         1 shows a progress bar in MB of the files on stderr.
 
-    Yields
-    ------
-    X : ndarray of shape (chunk_size, 48)
+    Returns
+    -------
+    chunks : iterator of ndarray of shape (chunk_size, 48)
         Charges in trigger-cell order, float64, in the unit of the file or that asked
-        for with `unit`.
-    extra : dict of str to ndarray of shape (chunk_size,)
-        Only with `columns` and without `return_metadata`.
-    metadata : DataFrame of shape (chunk_size, n_columns)
-        Only with `return_metadata`.
+        for with `unit`. With `columns` each comes in a pair with a dict of str to
+        ndarray of shape (chunk_size,), with `return_metadata` in a pair with a
+        DataFrame of shape (chunk_size, n_columns).
 
     Raises
     ------
