@@ -66,7 +66,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         between the smallest and the largest one of the geometry: zero for equal
         wafers, never negative, never more than possible. "potential" does the same
         from learned Kantorovich potentials, which are its gradient: the most accurate,
-        and best with ``n_conv_layers=0, n_dense_layers=3``, as the one that ships.
+        and best with ``n_conv_layers=0, n_dense_layers=2``, as the one that ships.
         "linear" is the plain output of the paper's network.
     layout : str, default="4x4x3"
         Layout of the geometry in which the network sees wafers. The wafer's names
@@ -260,7 +260,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             network.part("solver") if with_potentials else network.model,
             pairs,
             regression_targets(
-                pairs, y, potentials, over_variation=self.head != "linear"
+                pairs, y, potentials, over_variation=self.head == "bounded"
             ),
             regression_loss(self.loss, geometry, with_potentials=with_potentials),
             rng=rng,
