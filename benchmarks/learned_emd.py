@@ -28,7 +28,7 @@ REAL_SAMPLE = Path(__file__).parents[2] / "shared" / "data" / "real_wafer_sample
 SMALLEST_DISTANCE = 1e-6
 MOST_SPARSE_CELLS = 5
 LOSSES = ("mse", "weighted_mse", "telescope", "sinkhorn", "emdcnn", "emd")
-NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3}
+NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 2}
 N_TRIPLES = 50_000
 # A detour that is shorter by less is forgiven.
 TRIANGLE_TOLERANCE = 0.02

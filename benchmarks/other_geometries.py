@@ -16,7 +16,7 @@ from skemd.geometry import grid, line
 
 GEOMETRIES = {"line(64)": line(64), "grid(8, 8)": grid(8, 8)}
 REGRESSORS = {
-    "potential": {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3},
+    "potential": {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 2},
     "bounded": {"n_conv_layers": 0, "n_dense_layers": 3},
 }
 # Trainings use seeds below 1000.

@@ -23,7 +23,7 @@ from skemd.distance import paired_emd
 REGRESSORS = {
     "linear": {"n_conv_layers": 3, "epochs": 15},
     "bounded": {"epochs": 15},
-    "potential": {"n_conv_layers": 0, "n_dense_layers": 3, "epochs": 15},
+    "potential": {"n_conv_layers": 0, "n_dense_layers": 2, "epochs": 15},
 }
 # Three of the Okabe-Ito colours, which everybody can tell apart.
 COLORS = {"linear": "#D55E00", "bounded": "#0072B2", "potential": "#009E73"}

@@ -14,7 +14,7 @@ _BATCH_NORM_MOMENTUM = 0.95
 # Far below what float32 can tell apart in wafers of unit sum.
 _SMALLEST_VARIATION = 1e-12
 # Units of the hidden layer that refines potentials.
-_REFINING_UNITS = 128
+_REFINING_UNITS = 256
 # Beyond this, distances near the geometry's limits have next to no gradient.
 _CLOSEST_TO_LIMIT = 1e-3
 

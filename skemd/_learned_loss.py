@@ -14,7 +14,7 @@ __all__ = ["autoencoder_loss", "name_of_loss"]
 # wafers can tell.
 _MAX_PAIRS = 100_000
 _PAIRS_PER_WAFER = 20
-_NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3}
+_NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 2}
 
 
 def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):

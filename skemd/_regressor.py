@@ -68,7 +68,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         between the smallest and the largest one of the geometry: zero for equal
         wafers, never negative, never more than possible. "potential" does the same
         from learned Kantorovich potentials, which are its gradient: the most accurate,
-        and best with ``n_conv_layers=0, n_dense_layers=3``, as the one that ships.
+        and best with ``n_conv_layers=0, n_dense_layers=2``, as the one that ships.
         "linear" is the plain output of the paper's network.
     layout : str, default="4x4x3"
         Layout of the geometry in which the network sees wafers. The wafer's names
@@ -391,7 +391,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
                 _network_input(pairs[chunk]),
                 y[chunk],
                 None if potentials is None else potentials[chunk],
-                over_variation=self.head != "linear",
+                over_variation=self.head == "bounded",
             )
 
         return by_chunks(targets, len(pairs))

@@ -13,10 +13,10 @@ LOSSES = {
 }
 # Below this total variation, rounding to float32 shows in the label's ratio to it.
 _SMALLEST_VARIATION = 1e-4
-_POTENTIAL_WEIGHT = 0.3
+_POTENTIAL_WEIGHT = 0.01
 
 
-def regression_targets(pairs, distances, potentials=None, *, over_variation):
+def regression_targets(pairs, distances, potentials=None, *, over_variation=False):
     """Return what the loss compares with the network's output.
 
     Parameters
@@ -26,8 +26,9 @@ def regression_targets(pairs, distances, potentials=None, *, over_variation):
     distances : ndarray of shape (n_pairs,)
         Their labels.
     potentials : ndarray of shape (n_pairs, n_cells) or None, default=None
-        Kantorovich potentials, for a network that gives these, too.
-    over_variation : bool
+        Kantorovich potentials, for a network that gives these, too. Distances then
+        count relative to themselves.
+    over_variation : bool, default=False
         Whether distances count over the total variation of their pair.
 
     Returns
@@ -37,13 +38,14 @@ def regression_targets(pairs, distances, potentials=None, *, over_variation):
         count, and the potentials less their mean.
     """
     scale, apart = np.ones(len(distances)), np.ones(len(distances), dtype=bool)
-    if over_variation:
+    if over_variation or potentials is not None:
         n_cells = pairs.shape[1] // 2
         variation = np.abs(pairs[:, :n_cells] - pairs[:, n_cells:]).sum(axis=1) / 2
         # Equal wafers are right by construction. With a scale of one they, and those
         # that float32 can hardly tell apart, have no weight in the training.
         apart = variation > _SMALLEST_VARIATION
-        scale = np.where(apart, variation, scale)
+        unit = variation if potentials is None else distances
+        scale = np.where(apart & (unit > 0), unit, scale)
     columns = [distances, scale]
     if potentials is not None:
         columns += [apart, potentials - potentials.mean(axis=1, keepdims=True)]
@@ -54,9 +56,9 @@ def regression_loss(name, geometry, *, with_potentials):
     r"""Return the loss on targets of :func:`regression_targets`.
 
     Distances over their scale enter the named loss. Potentials f add their error
-    relative to their size, in the unit of squared distances,
+    relative to their size,
 
-    .. math:: \tfrac{3}{10} d_{min}^2 \sum_i (g_i - f_i)^2 \, / \,
+    .. math:: \tfrac{1}{100} \sum_i (g_i - f_i)^2 \, / \,
         \bigl(d_{min}^2 + \sum_i f_i^2\bigr),
 
     where the smallest distance of two cells keeps pairs with small potentials from
@@ -90,7 +92,7 @@ def regression_loss(name, geometry, *, with_potentials):
         apart, potentials = y_true[:, 2], y_true[:, 3:]
         error = keras.ops.sum((y_pred[:, 1:] - potentials) ** 2, axis=1)
         size = keras.ops.sum(potentials**2, axis=1)
-        of_potentials = _POTENTIAL_WEIGHT * unit * error / (unit + size)
+        of_potentials = _POTENTIAL_WEIGHT * error / (unit + size)
         return of_distances(y_true, y_pred[:, 0]) + apart * of_potentials
 
     return of_both

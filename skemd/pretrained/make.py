@@ -44,7 +44,7 @@ AUTOENCODERS = [
     {"loss": "emdcnn", "epochs": 6},
     {"loss": "emdcnn", "epochs": 25},
 ]
-NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 3}
+NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 2}
 
 
 def main():
@@ -52,7 +52,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wafers", type=int, default=60_000, help="in all settings")
     parser.add_argument("--pairs", type=int, default=600_000)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="below 1000")
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).with_name("hgcal-wafer.npz")
