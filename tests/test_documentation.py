@@ -19,7 +19,7 @@ from skemd import EMDAutoencoder, EMDRegressor, datasets
 PAGES = pages()
 MOST_WAFERS = 200
 MOST_PAIRS = 200
-N_BLOCKS_NOT_RUN = 0
+N_BLOCKS_NOT_RUN = 2
 
 
 def with_python(paths):
