@@ -28,6 +28,15 @@ PROPERTIES = {
     "abs_eta": "Against the pseudorapidity of the wafer",
     "charge_mip": "Against the charge of the wafer, in transverse MIP",
 }
+# Whose medians stand side by side, bin by bin, at each number of links.
+SIDE_BY_SIDE = (
+    "EMD-CNN",
+    "Best Choice",
+    "Best Choice, rest",
+    "STC4_7",
+    "CTC4_7",
+    "Threshold Sum",
+)
 # ".. begin generated" to ".. end generated", with anything in between.
 BLOCK = r"(?<=^\.\. begin {study}\n)(?s:.*?)(?=^\.\. end {study}$)"
 
@@ -77,6 +86,10 @@ def block_of(name, folder):
     parts += figure(name, "profiles.png")
     parts += ["**At equal bandwidth.**", links_table(read_csv(folder / "links.csv"))]
     parts += figure(name, "links.png")
+    parts += [
+        "**At equal bandwidth, against occupancy.** Medians.",
+        side_by_side(read_csv(folder / "profile_occupancy_cells.csv")),
+    ]
     return "\n\n".join(parts)
 
 
@@ -95,6 +108,23 @@ def tables_against(by, folder):
         if row["algorithm"] in names and row["n_output_links"] == links
     ]
     return [profiles_table(shown, by), ratios_table(ratios, by)]
+
+
+def side_by_side(rows):
+    """Return medians of the algorithms at each number of links, bin by bin."""
+    medians, bins = {}, {}
+    for row in rows:
+        links, first = row["n_output_links"], row["occupancy_cells_from"]
+        median = row["emd_half_pitches_median"]
+        medians[row["algorithm"], links, first] = median
+        bins[first] = f"{first:g} to {row['occupancy_cells_to']:g}", row["n_wafers"]
+    table = [("links", "occupancy", "wafers", *SIDE_BY_SIDE)]
+    for links in sorted({links for _, links, _ in medians if links is not None}):
+        for first, (name, n_wafers) in bins.items():
+            found = [medians.get((one, links, first)) for one in SIDE_BY_SIDE]
+            entries = ["" if value is None else f"{value:.2f}" for value in found]
+            table.append((f"{links:g}", name, f"{n_wafers:g}", *entries))
+    return rst_table(table)
 
 
 def figure(study, name):
