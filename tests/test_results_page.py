@@ -91,3 +91,33 @@ def test_an_unknown_study_is_named_and_the_page_left_alone(study_files, page):
     assert outcome.returncode != 0
     assert "0 blocks from '.. begin other'" in outcome.stderr
     assert page.read_bytes() == before
+
+
+def test_medians_stand_side_by_side(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    from fill_results import side_by_side
+
+    def row(algorithm, links, first, median):
+        return {
+            "algorithm": algorithm,
+            "n_output_links": links,
+            "occupancy_cells_from": first,
+            "occupancy_cells_to": first + 10,
+            "n_wafers": 7,
+            "emd_half_pitches_median": median,
+        }
+
+    table = side_by_side(
+        [
+            row("EMD-CNN", None, 0, 9.0),
+            row("EMD-CNN", 2, 0, 0.5),
+            row("EMD-CNN", 2, 10, 0.25),
+            row("Best Choice", 2, 10, 0.75),
+            row("of no interest", 2, 10, 8.0),
+        ]
+    )
+    rows = [line.split() for line in table.splitlines() if line[:1] == "2"]
+    assert rows == [
+        ["2", "0", "to", "10", "7", "0.50"],
+        ["2", "10", "to", "20", "7", "0.25", "0.75"],
+    ]
