@@ -57,7 +57,7 @@ def fuzz(folder, n_files, seed):
     for number in range(n_files):
         rng = np.random.default_rng([seed, number])
         path.write_bytes(changed_file(rng, seeds))
-        faulthandler.dump_traceback_later(MOST_SECONDS, exit=True)
+        faulthandler.dump_traceback_later(MOST_SECONDS, exit=True, file=sys.__stderr__)
         began = time.monotonic()
         try:
             counts[outcome(path)] += 1

@@ -56,6 +56,7 @@ def train(
     patience,
     rng,
     augment=None,
+    on_epoch=None,
     verbose=0,
     label="training",
     checkpoint=None,
@@ -88,6 +89,8 @@ def train(
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
         ``augment(inputs, targets, rng)`` -> inputs and targets, applied to each batch.
+    on_epoch : callable or None, default=None
+        Called without arguments after each epoch, when the model has its weights.
     verbose : int, default=0
         Whether to show progress on stderr.
     label : str, default="training"
@@ -133,6 +136,8 @@ def train(
             losses.append(stepper.step(*batch))
             bar.update(epoch * steps_per_epoch + len(losses), record.note())
         stepper.sync()
+        if on_epoch is not None:
+            on_epoch()
         return float(np.mean([float(value) for value in losses]))
 
     bar = ProgressBar(epochs * steps_per_epoch, label, verbose)

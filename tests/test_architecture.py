@@ -212,8 +212,8 @@ names = "", ".geometry", ".distance", ".metrics", ".datasets", ".baselines", ".p
 for name in names:
     importlib.import_module("skemd" + name)
     heavy = {"jax", "keras", "tensorflow", "torch"}
-    # scikit-learn imports pandas where it finds it.
-    heavy |= {"matplotlib", "pyarrow", "uproot"}
+    # Not pandas, which scikit-learn imports where it finds it, and pyarrow with it.
+    heavy |= {"matplotlib", "uproot"}
     heavy &= set(sys.modules)
     if heavy:
         sys.exit(f"import skemd{name} imports {heavy}")

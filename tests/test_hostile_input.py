@@ -390,7 +390,10 @@ EXEMPT = {
     **dict.fromkeys(["profile_ratios", "profile_rows", "profiles_table"], OF_RESULTS),
     **dict.fromkeys(["ratios_over_seeds", "ratios_table", "rst_table"], OF_RESULTS),
     **dict.fromkeys(["with_range", "plot_profiles"], OF_RESULTS),
-    **dict.fromkeys(["plot_wafer", "plot_reconstructions"], DRAWS),
+    **dict.fromkeys(["plot_wafer", "plot_reconstructions", "plot_transport"], DRAWS),
+    **dict.fromkeys(["plot_learned_emd", "plot_relative_difference"], DRAWS),
+    **dict.fromkeys(["plot_history", "TransportPicture"], OF_RESULTS),
+    **dict.fromkeys(["iter_wafers", "save", "load"], OF_FILES),
     "replicating_client": OF_NUMBERS,
     "write_verification_vectors": OF_FILES,
 }
