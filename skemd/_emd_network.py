@@ -94,23 +94,8 @@ def build_emd_network(
     # Both orders run side by side through one trunk, as a batch of twice the size.
     both = keras.ops.concatenate([x, keras.ops.roll(x, n_cells, axis=1)], axis=0)
     x = _pair_images(both, image_shape, cell_to_pixel) if n_conv_layers else both
-    penalty = keras.regularizers.L2(_PAPER_L2) if head == "linear" else None
-    for number in range(1, n_conv_layers + 1):
-        convolution = layers.GridConv2D(
-            n_filters,
-            kernel_size,
-            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-            kernel_regularizer=penalty,
-            name=f"conv_{number}",
-            **FLOAT32,
-        )
-        x = _activated(convolution(x), head, f"conv_{number}")
-    x = flattened(x)
-    for number in range(1, n_dense_layers + 1):
-        dense = dense_layer(
-            n_dense_units, next(seeds), f"dense_{number}", penalty=penalty
-        )
-        x = _activated(dense(x), head, f"dense_{number}")
+    x = _convolutions(x, n_conv_layers, n_filters, kernel_size, head, seeds)
+    x = _dense_layers(flattened(x), n_dense_layers, n_dense_units, head, seeds)
     number = dense_layer(1, next(seeds), "output")(x)[:, 0]
     if head == "linear":
         return keras.Model(pairs, _mean_of_both(number), name="emd_cnn")
@@ -118,18 +103,49 @@ def build_emd_network(
     if head == "bounded":
         output = variation * _between(limits, _mean_of_both(number))
         return keras.Model(pairs, output, name="emd_cnn")
-
-    potentials, distance, correction = LearnedPotentials(
+    refine = LearnedPotentials(
         positions,
         n_refinements,
         _REFINING_UNITS,
         next(seeds),
         name="refine",
         **FLOAT32,
-    )(x, both * (2 / n_cells))
+    )
+    potentials, distance, correction = refine(x, both * (2 / n_cells))
     number = number + correction + _place_between(limits, distance)
     output = variation * _between(limits, _mean_of_both(number))
-    columns = keras.ops.concatenate([output[:, None], potentials], axis=1)
+    return _with_solver(pairs, output, potentials)
+
+
+def _convolutions(x, n_layers, n_filters, kernel_size, head, seeds):
+    for number in range(1, n_layers + 1):
+        convolution = layers.GridConv2D(
+            n_filters,
+            kernel_size,
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+            kernel_regularizer=_penalty(head),
+            name=f"conv_{number}",
+            **FLOAT32,
+        )
+        x = _activated(convolution(x), head, f"conv_{number}")
+    return x
+
+
+def _dense_layers(x, n_layers, n_units, head, seeds):
+    for number in range(1, n_layers + 1):
+        name = f"dense_{number}"
+        dense = dense_layer(n_units, next(seeds), name, penalty=_penalty(head))
+        x = _activated(dense(x), head, name)
+    return x
+
+
+def _penalty(head):
+    return keras.regularizers.L2(_PAPER_L2) if head == "linear" else None
+
+
+def _with_solver(pairs, distances, potentials):
+    """Return the model of distances, with potentials for their gradient."""
+    columns = keras.ops.concatenate([distances[:, None], potentials], axis=1)
     solver = keras.Model(pairs, columns, name="solver")
     columns = solver(pairs)
     output = with_potentials_as_gradient(columns[:, 0], columns[:, 1:], pairs)

@@ -175,7 +175,8 @@ def examples_of(name):
 
 
 @pytest.mark.parametrize("name", modules())
-def test_examples_in_docstrings_run(name):
+def test_examples_in_docstrings_run(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(verbose=False)
     said = []
     for test in examples_of(name):
