@@ -61,7 +61,14 @@ def build_autoencoder(
     autoencoder : keras.Model
         Takes images, gives cells of shape (n_samples, n_cells). Its layers "encoder"
         (images to codes) and "decoder" (codes to images) are models themselves.
+
+    Raises
+    ------
+    ValueError
+        If there is one cell only, whose share of a wafer is always the same.
     """
+    if len(cell_to_pixel) < 2:
+        raise ValueError(f"an autoencoder needs two cells; got {len(cell_to_pixel)}")
     height, width, channels = image_shape
     steps, small_shape = small_image(image_shape, strides, n_filters)
 

@@ -36,15 +36,15 @@ class Layout:
     """
 
     def __init__(self, shape, cell_to_pixel):
-        self.shape = tuple(int(side) for side in shape)
-        self.cell_to_pixel = _frozen_array(cell_to_pixel, np.intp)
+        self.shape = tuple(_whole_numbers(shape, "A layout's shape").tolist())
+        self.cell_to_pixel = _whole_numbers(cell_to_pixel, "cell_to_pixel")
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise ValueError(
                 f"A layout's shape is (height, width, channels); got {shape}."
             )
         pixels = self.cell_to_pixel
         in_image = pixels.size == 0 or (0 <= pixels.min() and pixels.max() < self.size)
-        if pixels.ndim != 1 or not in_image or len(set(pixels.tolist())) != len(pixels):
+        if not in_image or len(set(pixels.tolist())) != len(pixels):
             raise ValueError(
                 "cell_to_pixel must give each cell a place of its own between 0 and "
                 f"{self.size - 1} for an image of shape {self.shape}; got {pixels}."
@@ -261,7 +261,7 @@ class Geometry:
     def _checked_symmetries(self, symmetries):
         checked = []
         for permutation in symmetries:
-            p = _frozen_array(permutation, np.intp)
+            p = _whole_numbers(permutation, "A symmetry")
             if sorted(p.tolist()) != list(range(self.n_cells)):
                 raise ValueError(
                     f"A symmetry is a permutation of the {self.n_cells} cells; got {p}."
@@ -413,6 +413,17 @@ def _frozen_array(values, dtype):
     array = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
+
+
+def _whole_numbers(values, name):
+    array = np.asarray(values)
+    # An empty list is an array of floats.
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{name} must be a sequence of integers; got an array of {array.dtype} of "
+            f"shape {array.shape}."
+        )
+    return _frozen_array(array, np.intp)
 
 
 def _positive_int(value, name):

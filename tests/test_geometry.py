@@ -409,7 +409,7 @@ def test_a_grid_is_numbered_row_by_row():
         ),
         (([[0], [1]], {"x": ((1, 2, 1), [-1, 0])}), "a place of its own"),
         (([[0], [1]], {"x": ((1, 2, 1), [1, 1])}), "a place of its own"),
-        (([[0], [1]], {"x": ((1, 2, 1), [[0, 1]])}), "a place of its own"),
+        (([[0], [1]], {"x": ((1, 2, 1), [[0, 1]])}), "a sequence of integers"),
         (([[0], [1]], None, [[0, 0]]), "A symmetry is a permutation of the 2 cells"),
         (([[0], [1]], None, [[0, 1, 2]]), "A symmetry is a permutation of the 2 cells"),
         (([[0], [1], [3]], None, [[2, 1, 0]]), "must leave every ground distance"),
@@ -434,3 +434,18 @@ def test_sizes_are_positive_integers(size):
         grid(size, 2)
     with pytest.raises(ValueError, match="width must be a positive integer; got"):
         grid(2, size)
+
+
+@pytest.mark.parametrize(
+    "places", [[0.0, 1.0], [1, np.nan], [[0, 1]], [False, True], ["0", "1"]]
+)
+def test_places_that_are_no_integers_are_not_rounded(places):
+    with pytest.raises(ValueError, match="cell_to_pixel must be a sequence of integ"):
+        Layout((1, 2, 1), places)
+
+
+def test_sides_and_symmetries_that_are_no_integers_are_not_rounded():
+    with pytest.raises(ValueError, match=r"shape must be a sequence of .*float64"):
+        Layout((1, 2.5, 1), [0, 1])
+    with pytest.raises(ValueError, match=r"symmetry must be a sequence of .*float64"):
+        Geometry([[0], [1], [2]], symmetries=[[2.9, 1, 0]])

@@ -240,6 +240,12 @@ def test_autoencoders_have_the_parameters_of_the_paper(name, encoder, decoder):
     assert model.get_layer("decoder").count_params() == decoder
 
 
+def test_an_autoencoder_of_one_cell_is_refused():
+    config = autoencoder_config() | {"image_shape": (1, 1, 1), "cell_to_pixel": [0]}
+    with pytest.raises(ValueError, match="needs two cells; got 1"):
+        build_autoencoder(**config, seeds=seeds())
+
+
 def test_the_linear_emd_cnn_has_the_parameters_of_the_paper():
     # Three convolutions of 32 5 x 5 filters and 256 units, arXiv:2306.04712.
     config = emd_config(

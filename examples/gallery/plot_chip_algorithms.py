@@ -12,7 +12,7 @@ from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.datasets import make_wafers
 from skemd.study import Wafers, compare, link_rows, occupancy
 
-N_TRAIN, N_TEST, EPOCHS, LINKS = 3000, 1500, 30, (2, 3, 5)
+N_TRAIN, N_TEST, EPOCHS, LINKS = 4000, 1500, 40, (2, 3, 5)
 
 # %%
 # An algorithm is anything with fit and predict. The same ones stand here with 2, 3 and
@@ -36,7 +36,7 @@ algorithms = [
         ("STC4_9", SuperTriggerCell("STC4_9", n_output_links=links)),
         (
             "autoencoder",
-            EMDAutoencoder("emd", n_output_links=links, epochs=EPOCHS, batch_size=250),
+            EMDAutoencoder("emd", n_output_links=links, epochs=EPOCHS, batch_size=100),
         ),
     )
 ]

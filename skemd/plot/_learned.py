@@ -120,8 +120,6 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
             f"{len(many)}. Draw them in several axes."
         )
     differences = {name: _relative(exact, values) for name, values in many.items()}
-    from matplotlib.ticker import PercentFormatter
-
     ax = axes_or_new(ax, figsize=(5.0, 3.6))
     edges = np.linspace(-limit, limit, n_bins + 1)
     outlines = {}
@@ -137,7 +135,7 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
     ax.axvline(0, color="0.7", lw=0.8, zorder=0)
     ax.set(xlabel="(learned - exact) / exact EMD", ylabel="share of pairs")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axis.set_major_formatter(_percent)
     # Room for the legend above the peaks.
     ax.margins(y=0.1 + 0.1 * len(outlines))
     ax.set_ylim(bottom=0)
@@ -173,3 +171,8 @@ def _checked_distances(exact, predicted):
                 f"{values[wrong][0]} ({name_rows(wrong)})."
             )
     return exact, predicted
+
+
+def _percent(value, _position):
+    """Return a tick's label without decimals that say nothing, nor a minus zero."""
+    return f"{round(100 * value, 6) + 0.0:g}%"
