@@ -168,10 +168,16 @@ def _jax_step(model, mean_loss, optimizer):
     state = [jax.tree.map(jax.numpy.array, tuple(_values(v) for v in variables))]
     compiled_step = jax.jit(pure_step, donate_argnums=0)
     distribution = _data_distribution()
+    devices = [] if distribution is None else distribution.device_mesh.devices.flat
+    on_processors = any(str(device).startswith("cpu") for device in devices)
 
     def step(*batch):
         batch = [_among_devices(array, distribution) for array in batch]
         state[0], value = compiled_step(state[0], *batch)
+        if on_processors:
+            # Devices made of one processor share its threads. Steps that wait in line
+            # would take them from the parts of this one, which wait for each other.
+            jax.block_until_ready(value)
         return value
 
     def sync():

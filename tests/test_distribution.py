@@ -102,3 +102,20 @@ def test_a_batch_that_cannot_be_shared_is_refused(trained):
 def test_what_was_trained_on_two_devices_predicts_without_them(trained):
     predicted = trained["two"]["predicted"]["mse"]
     np.testing.assert_allclose(trained["afterwards"], predicted, rtol=1e-6)
+
+
+LARGER = """
+from skemd._backend import keras
+from skemd import EMDAutoencoder
+from skemd.datasets import make_wafers
+
+keras.distribution.set_distribution(keras.distribution.DataParallel())
+X = make_wafers(100_000, random_state=0)
+fitted = EMDAutoencoder("mse", epochs=3, batch_size=1_000, random_state=0).fit(X)
+print(fitted.n_iter_)
+"""
+
+
+def test_large_batches_do_not_wait_for_each_other_for_ever():
+    outcome = run_python(LARGER, KERAS_BACKEND="jax", **TWO_DEVICES)
+    assert outcome.stdout == "3\n", outcome.stderr

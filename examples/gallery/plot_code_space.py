@@ -47,5 +47,7 @@ for ax, color, cmap, label in (
     ax.set(xlabel="first component of the code", ylabel="second component")
 
 # %%
-# The figure shows the codes of wafers by the direction and by the spread of their
-# charge: where neighbours have like colours, the code tells them.
+# The figure shows on the left how the direction of the charge turns around the middle
+# of the codes like the hand of a clock: the code tells where the energy is. On the
+# right, wafers whose charge is spread lie in the middle, and those that have it in one
+# place around them: the further out, the surer the direction.

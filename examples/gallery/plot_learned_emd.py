@@ -46,5 +46,6 @@ for ax, name in zip(axes[1:], kinds, strict=True):
     ax.set_title(name)
 
 # %%
-# The figure shows the pairs along the diagonal, and in the legends by how much the
-# learned EMD is off on average and how far its relative difference spreads.
+# The figure shows all pairs on the diagonal, near ones and far ones. On average the
+# learned EMD is off by no more than a few tenths of a percent, and its relative
+# difference spreads by about one percent, on reconstructions as on unrelated wafers.

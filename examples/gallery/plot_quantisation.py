@@ -22,7 +22,7 @@ BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
-training = {"loss": "emd", "epochs": EPOCHS, "batch_size": 100, "random_state": 0}
+training = {"loss": "emd", "epochs": EPOCHS, "batch_size": 100, "random_state": 3}
 floating = EMDAutoencoder(**training).fit(X)
 aware = [
     EMDAutoencoder(n_output_links=links, **training).fit(X) for links in BITS_OF_LINKS
@@ -55,5 +55,7 @@ ax.set(
 ax.legend()
 
 # %%
-# The figure shows how far each number of bits is from floating point, with and without
-# training for it.
+# The figure shows that three bits cost something, and five and nine bits next to
+# nothing, if the network is trained for its formats. Rounding afterwards costs more at
+# three bits. Differences of a few hundredths say nothing: so much lies between two
+# trainings with different seeds.
