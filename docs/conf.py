@@ -52,6 +52,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
+    "capture_repr": (),
     "remove_config_comments": True,
     "plot_gallery": "True",
 }
