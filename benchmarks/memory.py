@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks._compare import rst_table
 from skemd import EMDAutoencoder, EMDRegressor
-from skemd.datasets import make_pairs, make_wafers
+from skemd.datasets import iter_wafers, make_pairs, make_wafers
 from skemd.distance import paired_emd
 
 N_WAFERS = 5_000_000
@@ -44,7 +44,7 @@ def report(n_wafers=N_WAFERS, n_pairs=N_PAIRS, n_fit=N_FIT, n_fits=N_FITS):
         If a peak, or the growth over the fits, is more than is allowed.
     """
     sizes = {"transform": n_wafers, "predict": n_wafers, "predict_pairs": n_wafers // 2}
-    sizes |= {"label": n_pairs, "fit": n_fit}
+    sizes |= {"label": n_pairs, "fit": n_fit, "stream": n_fit}
     with tempfile.TemporaryDirectory() as folder:
         write_wafers(Path(folder) / "wafers.npy", max(n_wafers, 2 * n_pairs, n_fit))
         peaks = {
@@ -187,10 +187,29 @@ def _fit(folder):
     return lambda X, n: EMDAutoencoder("mse", **options).fit(X[:n])
 
 
+def _stream(folder):
+    tables = folder / "tables"
+    tables.mkdir()
+    names = ",".join(f"CALQ_{cell}" for cell in range(N_CELLS))
+    X, first = make_wafers(20_000, random_state=1_000), tables / "0.csv"
+    np.savetxt(first, X, fmt="%d", delimiter=",", header=names, comments="")
+    for number in range(1, N_FIT // len(X)):
+        (tables / f"{number}.csv").hardlink_to(first)
+
+    def stream(X, n):
+        for chunk in iter_wafers(tables):
+            n -= len(chunk)
+            if n <= 0:
+                break
+
+    return stream
+
+
 WORK = {
     "transform": (_transform, "EMDAutoencoder.transform"),
     "predict": (_predict, "EMDAutoencoder.predict(out=)"),
     "predict_pairs": (_predict_pairs, "EMDRegressor.predict"),
     "label": (_label, "paired_emd"),
     "fit": (_fit, "EMDAutoencoder.fit, one epoch"),
+    "stream": (_stream, "iter_wafers, CSV"),
 }

@@ -1,7 +1,7 @@
 """Draw the figure of README.rst: ``python docs/readme_figure.py``, about two minutes.
 
-The first generated wafer of a set that no training saw with between ten and twenty cells
-above 1 MIP, what comes back of it after two losses, and the medians of them all.
+The first generated wafer of a set that no training saw with ten to twenty cells above
+1 MIP, what comes back of it after two losses, and the medians of them all.
 """
 
 from pathlib import Path
