@@ -172,7 +172,9 @@ def test_lists_of_different_lengths_are_named(tmp_path, events):
         load_wafers(path)
 
 
-def test_a_cell_listed_twice_is_named(tmp_path, events):
+@pytest.mark.parametrize("bytes_at_once", ["1 B", "1 MB"])
+def test_a_cell_listed_twice_is_named(tmp_path, events, monkeypatch, bytes_at_once):
+    monkeypatch.setattr("skemd.datasets._root.BYTES_AT_ONCE", bytes_at_once)
     doubled = {name: np.append(values, values[4]) for name, values in events[1].items()}
     doubled["tc_data"][-1] = 5
     path = write_ntuple(tmp_path / "w.root", [events[0], doubled])

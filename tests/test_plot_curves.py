@@ -156,6 +156,8 @@ def test_relative_differences_are_shares_of_all_pairs():
     (words,) = ax.get_legend().get_texts()
     assert words.get_text() == f"mine: {mean:+.1%} ± {spread:.1%}"
     assert ax.get_xlabel() == "(learned - exact) / exact EMD"
+    labelled = ax.xaxis.get_major_formatter()
+    assert [labelled(x) for x in (-0.15, -1e-17, 0.025)] == ["-15%", "0%", "2.5%"]
 
 
 def test_several_regressors_differ_in_more_than_colour():
