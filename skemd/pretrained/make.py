@@ -62,12 +62,15 @@ def main():
     X = training_wafers(options.wafers, options.seed)
     pairs, y, _ = make_pairs(X, options.pairs, random_state=options.seed, n_jobs=-1)
     settings = {"batch_size": 250, "random_state": options.seed, "verbose": 1}
-    settings |= {"n_jobs": -1, **NETWORK}
+    # While the learning rate is high, ten epochs may pass without getting better.
+    settings |= {"n_jobs": -1, "patience": options.epochs, **NETWORK}
     first = EMDRegressor(epochs=max(1, options.epochs // 4), **settings).fit(pairs, y)
     more_pairs, more_y = reconstructed_pairs(X, first, options.seed)
     final = EMDRegressor(epochs=options.epochs, **settings)
     final.fit(np.concatenate([pairs, more_pairs]), np.concatenate([y, more_y]))
-    save_pretrained(options.output, final.set_params(verbose=0, n_jobs=None))
+    # What comes of searching with it should not depend on how it was made.
+    final.set_params(verbose=0, n_jobs=None, patience=EMDRegressor().patience)
+    save_pretrained(options.output, final)
 
 
 def reconstructed_pairs(X, regressor, seed):
