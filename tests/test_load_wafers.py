@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skemd.datasets import load_wafers
@@ -92,6 +93,17 @@ def test_rows_without_charge_are_kept_unless_told_otherwise(tmp_path, X):
     kept, extra = load_wafers(path, columns=["entry"], drop_empty=True)
     assert (kept == np.delete(X, 3, axis=0)).all()
     assert extra["entry"].tolist() == [0, 1, 2, 4, 5]
+
+
+def test_empty_wafers_are_dropped_among_those_of_a_layer(tmp_path):
+    table = pd.DataFrame(
+        np.eye(48)[[0, 1, 2, 3]], columns=[f"CALQ_{c}" for c in range(48)]
+    )
+    table.iloc[1] = 0
+    table["layer"] = [9, 9, 7, 9]
+    table.to_csv(tmp_path / "w.csv", index=False)
+    X = load_wafers(tmp_path / "w.csv", layers=9, drop_empty=True)
+    assert X.argmax(axis=1).tolist() == [0, 3]
 
 
 def test_a_missing_path_is_named(tmp_path):
