@@ -36,8 +36,8 @@ class Layout:
     """
 
     def __init__(self, shape, cell_to_pixel):
-        self.shape = tuple(_whole_numbers(shape, "A layout's shape").tolist())
-        self.cell_to_pixel = _whole_numbers(cell_to_pixel, "cell_to_pixel")
+        self.shape = tuple(_frozen_integers(shape, "A layout's shape").tolist())
+        self.cell_to_pixel = _frozen_integers(cell_to_pixel, "cell_to_pixel")
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise ValueError(
                 f"A layout's shape is (height, width, channels); got {shape}."
@@ -261,7 +261,7 @@ class Geometry:
     def _checked_symmetries(self, symmetries):
         checked = []
         for permutation in symmetries:
-            p = _whole_numbers(permutation, "A symmetry")
+            p = _frozen_integers(permutation, "A symmetry")
             if sorted(p.tolist()) != list(range(self.n_cells)):
                 raise ValueError(
                     f"A symmetry is a permutation of the {self.n_cells} cells; got {p}."
@@ -415,7 +415,7 @@ def _frozen_array(values, dtype):
     return array
 
 
-def _whole_numbers(values, name):
+def _frozen_integers(values, name):
     array = np.asarray(values)
     # An empty list is an array of floats.
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):

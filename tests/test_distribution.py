@@ -16,8 +16,8 @@ TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 TRAIN = """
 import json, sys, warnings
 warnings.simplefilter("error")
-# Old versions of what Keras imports use what newer ones of theirs deprecate.
-warnings.simplefilter("default", DeprecationWarning)
+# Keras imports Matplotlib, whose old versions call old names of pyparsing.
+warnings.filterwarnings("default", "'[A-Za-z]+' deprecated - use", DeprecationWarning)
 import numpy as np
 from small_data import small_pairs, small_wafers
 from small_data import tiny_autoencoder, tiny_regressor
