@@ -15,11 +15,11 @@ For the fast solver install a C compiler and skemd again. Which one runs:
 
 
 class BuildIfPossible(build_ext):
-    """Compile the solver with optimisation, and go on without it if that fails."""
+    """Compile the solver with optimization, and go on without it if that fails."""
 
     def build_extension(self, ext):
         """Compile an extension, or say what its absence means."""
-        # The loops of the solver are written for a compiler that vectorises.
+        # The loops of the solver are written for a compiler that vectorizes.
         if self.compiler.compiler_type != "msvc":
             ext.extra_compile_args = ["-std=c99", "-O3"]
         try:
@@ -31,9 +31,9 @@ class BuildIfPossible(build_ext):
 setup(
     ext_modules=[
         Extension(
-            "skemd._simplex",
-            ["skemd/_simplex.c", "skemd/_simplexmodule.c"],
-            depends=["skemd/_simplex.h"],
+            "skemd.distance._simplex",
+            ["skemd/distance/_simplex.c", "skemd/distance/_simplexmodule.c"],
+            depends=["skemd/distance/_simplex.h"],
             libraries=[] if sys.platform == "win32" else ["m"],
             optional=True,
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks._compare import Comparison, in_turns
-from skemd._scaling import normalized
+from skemd._input._scaling import normalized
 from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
@@ -15,7 +15,7 @@ from skemd.geometry import hgcal_wafer
 FEW_PAIRS = {"POT, solve_batch": 200, "SciPy, linprog": 20, "jax, Sinkhorn": 500}
 PEERS = {
     "POT, solve_batch": peers.pot_batch,
-    "SciPy, linprog": peers.linear_programme,
+    "SciPy, linprog": peers.linear_program,
     "jax, Sinkhorn": peers.jax_sinkhorn,
 }
 OURS = "paired_emd"

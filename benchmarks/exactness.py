@@ -1,8 +1,8 @@
 """How exact both engines are: every kind of pair against independent answers.
 
-The answers come from POT's ``ot.emd2`` on the whole problem, without cancelling the
+The answers come from POT's ``ot.emd2`` on the whole problem, without canceling the
 charge that two wafers share, for 100,000 pairs in all; from the closed form in one
-dimension; and from a linear programme.
+dimension; and from a linear program.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from skemd.datasets import load_wafers, make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import Geometry, grid, hgcal_wafer, line
 
-ENGINES = ("simplex", "pot")
+SOLVERS = ("simplex", "pot")
 # Trainings use seeds below 1000.
 TEST_SEED = 1_000
 REAL_SAMPLE = Path(__file__).parents[2] / "shared" / "data" / "real_wafer_sample.csv"
@@ -27,8 +27,8 @@ ALL_SINGLE_CELLS = N_CELLS**2
 RELATIVE_TOLERANCE = 1e-9
 ABSOLUTE_TOLERANCE = 1e-12
 # HiGHS stops at feasible to 1e-7.
-PROGRAMME_TOLERANCE = 1e-6
-N_PROGRAMMES = 50
+PROGRAM_TOLERANCE = 1e-6
+N_PROGRAMS = 50
 
 
 @dataclasses.dataclass
@@ -103,7 +103,7 @@ def report(n_pairs=100_000):
     for kind in kinds:
         expected = kind.answers()
         results[kind.name] = {
-            engine: errors_of(kind, engine, expected) for engine in ENGINES
+            engine: errors_of(kind, engine, expected) for engine in SOLVERS
         }
     table = as_table(results, n_pairs)
     outside = [
@@ -156,8 +156,8 @@ def as_table(results, n_pairs):
             )
     lines.append(
         f"within: each pair by {RELATIVE_TOLERANCE:g} relative or "
-        f"{ABSOLUTE_TOLERANCE:g} absolute (linear programme: "
-        f"{PROGRAMME_TOLERANCE:g}); relative: of distances above "
+        f"{ABSOLUTE_TOLERANCE:g} absolute (linear program: "
+        f"{PROGRAM_TOLERANCE:g}); relative: of distances above "
         f"{ABSOLUTE_TOLERANCE / RELATIVE_TOLERANCE:g}"
     )
     return "\n".join(lines)
@@ -167,7 +167,7 @@ def as_table(results, n_pairs):
 
 
 def by_pot(a, b, geometry):
-    """Return POT's own distance, without cancelling the charge that is shared."""
+    """Return POT's own distance, without canceling the charge that is shared."""
     return ot.emd2(a, b, geometry.ground_distance, numItermax=1_000_000)
 
 
@@ -177,9 +177,9 @@ def by_closed_form(a, b, geometry):
     return scipy.stats.wasserstein_distance(places, places, a, b)
 
 
-def by_linear_programme(a, b, geometry):
-    """Solve the transport problem as a linear programme over all n * n flows."""
-    return peers.linear_programme(a[None], b[None], geometry)()[0]
+def by_linear_program(a, b, geometry):
+    """Solve the transport problem as a linear program over all n * n flows."""
+    return peers.linear_program(a[None], b[None], geometry)()[0]
 
 
 # Pairs
@@ -211,7 +211,7 @@ def kinds_for_pot(n_pairs):
 
 
 def kinds_for_others():
-    """Return the kinds that the closed form and a linear programme answer."""
+    """Return the kinds that the closed form and a linear program answer."""
     rng = np.random.RandomState(TEST_SEED + 1)
     kinds = [
         Kind(
@@ -222,10 +222,10 @@ def kinds_for_others():
         )
         for n_cells in (1, 2, 3, 12, 48, 64)
     ]
-    A, B = generated(N_PROGRAMMES)
-    programme = Kind("generated, linear programme", A, B, answer=by_linear_programme)
-    programme.relative_tolerance = PROGRAMME_TOLERANCE
-    return [*kinds, programme]
+    A, B = generated(N_PROGRAMS)
+    program = Kind("generated, linear program", A, B, answer=by_linear_program)
+    program.relative_tolerance = PROGRAM_TOLERANCE
+    return [*kinds, program]
 
 
 def generated(n):

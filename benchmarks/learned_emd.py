@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks._compare import rst_table
 from skemd import EMDAutoencoder, EMDRegressor
-from skemd._scaling import normalized
+from skemd._input._scaling import normalized
 from skemd.datasets import load_wafers, make_pairs, make_wafers
 from skemd.datasets._pairs import PAIR_KINDS
 from skemd.distance import paired_potentials

@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks._compare import rst_table
 from benchmarks.learned_emd import REAL_SAMPLE
 from skemd import EMDAutoencoder
-from skemd._scaling import scaled
-from skemd._stepping import compiled_forward
-from skemd._training import fixed_batches, train
+from skemd._input._scaling import scaled
+from skemd._training._loop import train
+from skemd._training._step import compiled_predict, fixed_batches
 from skemd.datasets import load_wafers, make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
@@ -103,7 +103,7 @@ def watched_train(test, curve, seconds, model, *arguments, **options):
     """Train as the estimator does, and note the held-out EMD after each epoch."""
     cells = scaled(test, "msb").astype(np.float32)
     images = hgcal_wafer().layout("8x8").apply(cells)
-    forward = compiled_forward(model)
+    forward = compiled_predict(model)
     started = [time.perf_counter()]
 
     def note():

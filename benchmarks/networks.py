@@ -17,15 +17,16 @@ import numpy as np
 
 from benchmarks._compare import Comparison, in_turns
 from skemd import EMDAutoencoder, EMDRegressor, layers
+from skemd._autoencoder._loss import resolve_loss
 from skemd._backend import keras
-from skemd._blocks import seeds_from
-from skemd._networks import BUILDERS
-from skemd._scaling import scaled
-from skemd._stepping import Stepper
-from skemd._training import batches_of_rows
+from skemd._input._scaling import scaled
+from skemd._persistence import BUILDERS
+from skemd._training._loop import batches_of_rows
+from skemd._training._step import TrainStep
 from skemd.datasets import make_pairs, make_wafers
 from skemd.geometry import hgcal_wafer
-from skemd.losses import LearnedEMD, resolve_loss
+from skemd.layers._blocks import seeds_from
+from skemd.losses import LearnedEMD
 
 BATCH_SIZE = 500
 ROOT = Path(__file__).parents[1]
@@ -78,7 +79,7 @@ def compare_autoencoder(n_turns, n_wafers=30_000):
     images = autoencoder.layout_.apply(cells)
     np.testing.assert_allclose(
         rival.predict(images[:100], verbose=0),
-        autoencoder.network_.run(images[:100]),
+        autoencoder.network_.predict(images[:100]),
         rtol=1e-3,
         atol=1e-4,
     )
@@ -193,7 +194,7 @@ def _training_and_predicting(names, network, data, rivals, n_turns, targets):
     """Time an epoch, and a prediction, of our network and of each rival's."""
     name, unit = names
     inputs = data[0]
-    ours = _epoch(network.model, *data), lambda: network.run(inputs)
+    ours = _epoch(network.model, *data), lambda: network.predict(inputs)
     comparisons = []
     for number, verb in enumerate(("training", "predicting")):
         work = {name: ours[number]}
@@ -212,7 +213,7 @@ def _squared_error(y_true, y_pred):
 
 def _epoch(model, inputs, targets, loss=_squared_error):
     """Return a function that trains for one epoch as skemd's loop does it."""
-    stepper = Stepper(model, loss, keras.optimizers.Adam())
+    stepper = TrainStep(model, loss, keras.optimizers.Adam())
     rng = np.random.RandomState(0)
     rows = np.arange(len(inputs))
 

@@ -83,11 +83,11 @@ def smooth_histograms(geometry, n_histograms, seed):
     size = (high - low).max()
     histograms = np.full((n_histograms, geometry.n_cells), 1e-3)
     for number in range(4):
-        centres = rng.uniform(low, high, size=(n_histograms, len(low)))
+        centers = rng.uniform(low, high, size=(n_histograms, len(low)))
         widths = rng.uniform(0.05, 0.25, size=(n_histograms, 1)) * size
         heights = rng.rand(n_histograms, 1) * (rng.rand(n_histograms, 1) < 0.7)
         if number == 0:
             heights = np.ones((n_histograms, 1))
-        distance = np.linalg.norm(positions - centres[:, None], axis=2)
+        distance = np.linalg.norm(positions - centers[:, None], axis=2)
         histograms += heights * np.exp(-((distance / widths) ** 2) / 2)
     return histograms / histograms.sum(axis=1, keepdims=True)

@@ -46,7 +46,7 @@ def pot_batch(A, B, geometry):
     return run
 
 
-def linear_programme(A, B, geometry):
+def linear_program(A, B, geometry):
     """Call SciPy's HiGHS for each pair, with all flows between cells as variables."""
     one = scipy.sparse.identity(A.shape[1])
     row = np.ones((1, A.shape[1]))

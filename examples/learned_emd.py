@@ -2,7 +2,7 @@
 
 How far is a learned EMD from the exact one on pairs that matter, wafers and their
 reconstructions? This script trains an autoencoder with the telescope loss and three
-regressors on the same labelled pairs: the paper's network (``head="linear"``), the same
+regressors on the same labeled pairs: the paper's network (``head="linear"``), the same
 with what is known about the EMD built in (``head="bounded"``), and the network that
 ships, which learns potentials (``head="potential"``). It draws what figure 5 of
 arXiv:2306.04712 shows, the distribution of the relative difference and predicted
@@ -25,7 +25,7 @@ REGRESSORS = {
     "bounded": {"epochs": 15},
     "potential": {"n_conv_layers": 0, "n_dense_layers": 2, "epochs": 15},
 }
-# Three of the Okabe-Ito colours, which everybody can tell apart.
+# Three of the Okabe-Ito colors, which everybody can tell apart.
 COLORS = {"linear": "#D55E00", "bounded": "#0072B2", "potential": "#009E73"}
 LARGEST_DIFFERENCE_DRAWN = 0.3
 

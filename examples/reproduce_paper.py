@@ -24,7 +24,7 @@ from skemd import EMDAutoencoder, study
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.datasets import load_wafers, make_wafers
 from skemd.metrics import (
-    centre_shift,
+    center_shift,
     energy_response,
     lost_fraction,
     squared_difference,
@@ -44,7 +44,7 @@ METRIC = "emd_half_pitches"
 # All of them are in links.csv. A wafer of which nothing came back is an even one.
 METRICS = {
     METRIC: study.emd_of_reconstructions,
-    "centre_shift_half_pitches": functools.partial(centre_shift, empty_pred="even"),
+    "center_shift_half_pitches": functools.partial(center_shift, empty_pred="even"),
     "width_change_half_pitches": functools.partial(width_change, empty_pred="even"),
     "squared_difference": functools.partial(squared_difference, empty_pred="even"),
     "energy_response": energy_response,

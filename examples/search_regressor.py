@@ -2,7 +2,7 @@
 
 Which network learns the earth mover's distance (EMD) best: how many filters, how wide,
 how deep, and with which loss? This script draws candidates from the table that
-arXiv:2306.04712 scanned, gives all of them a few passes over labelled pairs of
+arXiv:2306.04712 scanned, gives all of them a few passes over labeled pairs of
 generated wafers, a third of them three times as many, and so on (a halving search of
 scikit-learn), and prints and draws how well each one did on wafers that it never saw.
 The quick setting takes about two minutes on two cores; ``--full`` fits the whole
@@ -40,7 +40,7 @@ GRID = {
 SMALLEST_DISTANCE = 0.01
 FULL = {"wafers": 50_000, "pairs": 100_000, "epochs": 27}
 N_SHOWN = 12
-# Three of the Okabe-Ito colours, which everybody can tell apart.
+# Three of the Okabe-Ito colors, which everybody can tell apart.
 COLOR_OF_KERNEL = {1: "#E69F00", 3: "#56B4E9", 5: "#009E73"}
 MARKER_OF_LOSS = {"mse": "o", "huber": "D", "msle": "^"}
 

@@ -11,7 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["keras"]
+import numpy as np
+
+__all__ = ["keras", "weights_of"]
 
 _PREFERRED = ("jax", "torch", "tensorflow")
 # Keras writes this file by itself when it is first imported, whatever backend runs.
@@ -70,3 +72,12 @@ def _select_backend():
 _select_backend()
 # The import has to follow the choice.
 import keras  # noqa: E402
+
+
+def weights_of(model):
+    """Return copies of a model's weights as NumPy arrays, in ``get_weights``'s order.
+
+    Keras's own method draws a deprecation warning from NumPy 2 on some backends.
+    """
+    values = [weight.value for weight in model.weights]
+    return [np.array(keras.ops.convert_to_numpy(value)) for value in values]

@@ -10,9 +10,9 @@ import types
 
 import numpy as np
 
-from skemd._archive import read_archive, write_archive
-from skemd._fixed_point import FixedPoint
-from skemd._plain_values import Decoder, encode
+from skemd._io._archive import read_archive, write_archive
+from skemd._io._encoding import Decoder, encode
+from skemd._number_formats._fixed_point import FixedPoint
 from skemd._versions import installed_versions
 from skemd.geometry import Geometry, Layout
 
@@ -67,6 +67,17 @@ _TYPES = {
         for name in ("input", "weight", "accumulator", "latent")
     },
 }
+# The name that a file gives to each builder.
+_BUILDER_NAMES = {"build_emd_network": "emd", "build_autoencoder": "autoencoder"}
+# What a configuration from a file may ask for. Wider layers show in the weights.
+_LARGEST = {
+    "kernel_size": 64,
+    "n_conv_layers": 100,
+    "n_dense_layers": 100,
+    "n_refinements": 100,
+    "strides": 64,
+}
+_MOST_PLACES = 2**24
 _LOSSES = (
     *("ExactEMD", "MeanSquaredError", "SinkhornDivergence"),
     *("TelescopeLoss", "WeightedMeanSquaredError"),
@@ -171,8 +182,9 @@ def _encode_estimator(value, arrays):
     def inner(value):
         return encode(value, arrays, lambda other: _encode_estimator(other, arrays))
 
-    if name == "FittedNetwork":
-        return {"network": inner([value.builder, value.config, value.weights])}
+    if name == "Network":
+        builder = _BUILDER_NAMES[value.builder.__name__]
+        return {"network": inner([builder, value.config, value.weights])}
     if name in _LOSSES and home.startswith("skemd.losses"):
         return {"loss": [name, inner(value.get_config())]}
     if name not in _CLASSES or not home.startswith(_CLASSES[name][0]):
@@ -218,9 +230,9 @@ def _estimator(body, decoder):
 
 def _type_of(attribute):
     if attribute == "network_":
-        from skemd._networks import FittedNetwork
+        from skemd._training._network import Network
 
-        return FittedNetwork
+        return Network
     if attribute == "emd_regressor_":
         from skemd._regressor import EMDRegressor
 
@@ -229,10 +241,59 @@ def _type_of(attribute):
 
 
 def _network(body, decoder):
-    # Keras takes seconds to import, and not every estimator needs it.
-    from skemd._networks import checked_network
+    return _checked_network(*decoder.decode(body))
 
-    return checked_network(*decoder.decode(body))
+
+def _checked_network(builder, config, weights):
+    """Return a network from a file, if its weights are those that it asks for.
+
+    Nothing of the configuration's size is computed before it is known to be small.
+
+    Parameters
+    ----------
+    builder : {"emd", "autoencoder"}
+        Name of the builder.
+    config : dict
+        The builder's keyword arguments, without the seeds.
+    weights : list of ndarray
+        In the order of the model.
+
+    Returns
+    -------
+    network : Network
+        Not live yet.
+
+    Raises
+    ------
+    ValueError
+        If the configuration is too large, or the weights are others.
+    """
+    # Keras takes seconds to import, and not every estimator needs it.
+    from skemd._autoencoder._network import build_autoencoder
+    from skemd._backend import keras
+    from skemd._regressor._network import build_emd_network
+    from skemd._training._network import BUILD_LOCK, Network
+    from skemd.layers._blocks import seeds_from
+
+    build = {"emd": build_emd_network, "autoencoder": build_autoencoder}[builder]
+    widest = max(weight.size for weight in weights)
+    for name, value in config.items():
+        if type(value) is int and value > _LARGEST.get(name, widest):
+            raise ValueError(f"{name}={value} is more than its weights hold")
+    places = len(config["cell_to_pixel"]) * float(np.prod(config["image_shape"]))
+    if not 0 < places <= _MOST_PLACES:
+        raise ValueError(f"its images of shape {config['image_shape']} are too large")
+    # Without values variables have shapes all the same.
+    with BUILD_LOCK, keras.StatelessScope(initialize_variables=False):
+        seeds = seeds_from(np.random.RandomState(0))
+        model = build(**config, seeds=seeds)
+    expected = [tuple(weight.shape) for weight in model.weights]
+    found = [weight.shape for weight in weights]
+    if found != expected:
+        raise ValueError(f"its weights have shapes {found}, not {expected}")
+    if not all(np.isfinite(weight).all() for weight in weights):
+        raise ValueError("its weights are not finite")
+    return Network(build, config, weights)
 
 
 def _loss(body, decoder):

@@ -4,14 +4,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._rows import by_chunks
-from skemd._scaling import NORMALIZATIONS, scaled, with_sums
-from skemd._validation import (
-    as_numbers,
+from skemd._checks import as_numbers
+from skemd._input._chunks import map_chunks
+from skemd._input._scaling import NORMALIZATIONS, scaled, with_sums
+from skemd._input._wafers import (
     check_charges,
     check_width,
+    is_lenient,
     resolve_layout,
-    takes_any_histograms,
     validated_cells,
 )
 
@@ -92,7 +92,7 @@ class WaferRemapper(
             X,
             geometry=self.geometry,
             reset=True,
-            allow_empty=takes_any_histograms(self.geometry),
+            allow_empty=is_lenient(self.geometry),
         )
         self.layout_ = resolve_layout(geometry, self.layout)
         self.geometry_ = geometry
@@ -116,7 +116,7 @@ class WaferRemapper(
         X, _, _ = validated_cells(
             self, X, geometry=self.geometry_, reset=False, allow_empty=True
         )
-        return by_chunks(
+        return map_chunks(
             lambda chunk: self.layout_.apply(scaled(X[chunk], self.normalize)), len(X)
         )
 
@@ -140,18 +140,18 @@ class WaferRemapper(
             not know its sum.
         """
         check_is_fitted(self)
-        whom = f"{type(self).__name__}.inverse_transform"
-        images = as_numbers(X, f"The argument of {whom}", None)
+        caller = f"{type(self).__name__}.inverse_transform"
+        images = as_numbers(X, f"The argument of {caller}", None)
         if images.dtype.kind != "f":
             images = images.astype(np.float64)
         if images.ndim == 4 and images.shape[1:] == self.layout_.shape:
             cells = self.layout_.invert(images)
         elif images.ndim == 2:
-            check_width(images.shape[1], self.n_features_in_, self.geometry_, whom)
+            check_width(images.shape[1], self.n_features_in_, self.geometry_, caller)
             cells = images.copy()
         else:
             raise ValueError(
-                f"{whom} takes images of shape {self.layout_.shape}; got an array of "
+                f"{caller} takes images of shape {self.layout_.shape}; got an array of "
                 f"shape {images.shape}."
             )
         if sums is None:
@@ -162,7 +162,7 @@ class WaferRemapper(
                 f"sums must have shape ({len(cells)},), a sum for each wafer; got "
                 f"{sums.shape}."
             )
-        check_charges(cells, whom, allow_empty=True)
+        check_charges(cells, caller, allow_empty=True)
         return with_sums(cells, sums)
 
     def set_output(self, *, transform=None):

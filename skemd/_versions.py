@@ -5,7 +5,7 @@ import sys
 from importlib import metadata
 
 from skemd import __version__
-from skemd._engines import compiled_solver_is_built
+from skemd.distance._solvers import compiled_solver_is_built
 
 __all__ = ["installed_versions", "show_versions"]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 __all__ = ["Geometry", "Layout", "grid", "hgcal_wafer", "line"]
 
-# Distance between neighbouring trigger cells of one face in cm. The unit of length
+# Distance between neighboring trigger cells of one face in cm. The unit of length
 # of the wafer is half of it, as in the paper's code.
 TRIGGER_CELL_PITCH_CM = 2.4168
 N_FACE_CELLS = 16
@@ -280,10 +280,10 @@ class Geometry:
 def hgcal_wafer():
     """Return the 48-cell silicon wafer of the CMS endcap calorimeter.
 
-    Three rhombic faces of 4 x 4 trigger cells meet at the wafer's centre. Cells are
+    Three rhombic faces of 4 x 4 trigger cells meet at the wafer's center. Cells are
     numbered face by face, cell ``16 * face + 4 * i + j``; each face is the one before
     it turned by a third of a turn. The unit of length is half a trigger-cell pitch,
-    1.2084 cm, so neighbours within a face are 2 units apart.
+    1.2084 cm, so neighbors within a face are 2 units apart.
 
     Returns
     -------
@@ -360,7 +360,7 @@ def grid(height, width):
 
 
 def _wafer_positions():
-    """Centres of the trigger cells in half pitches, as three turned rhombi."""
+    """Centers of the trigger cells in half pitches, as three turned rhombi."""
     half = 1.0  # half a pitch
     height = np.sqrt(3.0)  # of a row: the pitch times sin(60 degrees)
     i, j = np.divmod(np.arange(N_FACE_CELLS), 4)

@@ -10,7 +10,7 @@ from skemd.geometry import Geometry, Layout, grid, hgcal_wafer, line
 
 CM = 1.2084  # half a trigger-cell pitch, the unit of length
 
-# Centre in cm and the neighbours across a shared edge, cell by cell, from the
+# Center in cm and the neighbors across a shared edge, cell by cell, from the
 # coordinates published with the code of arXiv:2306.04712.
 CELLS = [
     (0.0, 0.0, [1, 4, 31]),
@@ -85,8 +85,8 @@ PIXELS_8X8 += [59, 51, 43, 35, 58, 50, 42, 34, 57, 49, 41, 33, 56, 48, 40, 32]
 def typed_adjacencies():
     return {
         (cell, other)
-        for cell, (_, _, neighbours) in enumerate(CELLS)
-        for other in neighbours
+        for cell, (_, _, neighbors) in enumerate(CELLS)
+        for other in neighbors
     }
 
 
@@ -104,11 +104,11 @@ def test_wafer_positions_are_those_of_the_tables():
     np.testing.assert_allclose(hgcal_wafer().positions * CM, typed, rtol=0, atol=1e-3)
 
 
-def test_wafer_positions_have_their_known_centre_and_size():
+def test_wafer_positions_have_their_known_center_and_size():
     geometry = hgcal_wafer()
-    centre = geometry.positions.mean(axis=0)
-    np.testing.assert_allclose(centre * CM, [-1.221, -7.552], rtol=0, atol=1e-3)
-    radius = np.linalg.norm(geometry.positions - centre, axis=1).max()
+    center = geometry.positions.mean(axis=0)
+    np.testing.assert_allclose(center * CM, [-1.221, -7.552], rtol=0, atol=1e-3)
+    radius = np.linalg.norm(geometry.positions - center, axis=1).max()
     assert radius * CM == pytest.approx(8.47, abs=5e-3)
 
 
@@ -131,7 +131,7 @@ def test_ground_distance_is_a_metric_in_float64():
     assert (distance[:, None, :] <= through + 1e-12).all()
 
 
-def test_the_typed_neighbours_are_84_mutual_pairs():
+def test_the_typed_neighbors_are_84_mutual_pairs():
     adjacencies = typed_adjacencies()
     assert len(adjacencies) == 2 * 84
     assert {(b, a) for a, b in adjacencies} == adjacencies
@@ -165,13 +165,13 @@ def test_a_third_of_a_turn_is_an_exact_isometry(turns):
 
 
 def test_a_third_of_a_turn_is_a_rotation_and_no_reflection():
-    centred = hgcal_wafer().positions - hgcal_wafer().positions.mean(axis=0)
-    turned = centred[(np.arange(48) + 16) % 48]
-    cosine, sine = -0.5, (centred[0, 0] * turned[0, 1] - centred[0, 1] * turned[0, 0])
-    sine /= (centred[0] ** 2).sum()
+    centered = hgcal_wafer().positions - hgcal_wafer().positions.mean(axis=0)
+    turned = centered[(np.arange(48) + 16) % 48]
+    cosine, sine = -0.5, (centered[0, 0] * turned[0, 1] - centered[0, 1] * turned[0, 0])
+    sine /= (centered[0] ** 2).sum()
     assert abs(sine) == pytest.approx(np.sqrt(3) / 2, rel=1e-12)
     rotation = np.array([[cosine, sine], [-sine, cosine]])
-    np.testing.assert_allclose(centred @ rotation, turned, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(centered @ rotation, turned, rtol=0, atol=1e-12)
 
 
 # Layouts

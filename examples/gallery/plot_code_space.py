@@ -28,14 +28,14 @@ codes = autoencoder.transform(test)
 components = PCA(2).fit_transform(codes)
 
 # %%
-# Each dot is a wafer. On the left its colour says in which direction from the wafer's
+# Each dot is a wafer. On the left its color says in which direction from the wafer's
 # middle its charge lies, on the right how far the charge is spread about its mean.
 
 positions = hgcal_wafer().positions - hgcal_wafer().positions.mean(axis=0)
 shares = test / test.sum(axis=1, keepdims=True)
-centre = shares @ positions
-direction = np.degrees(np.arctan2(centre[:, 1], centre[:, 0]))
-spread = np.sqrt(shares @ (positions**2).sum(axis=1) - (centre**2).sum(axis=1))
+center = shares @ positions
+direction = np.degrees(np.arctan2(center[:, 1], center[:, 0]))
+spread = np.sqrt(shares @ (positions**2).sum(axis=1) - (center**2).sum(axis=1))
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for ax, color, cmap, label in (

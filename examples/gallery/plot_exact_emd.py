@@ -20,7 +20,7 @@ wafer = rich[:1]
 # Two of the chip's own algorithms compress it. Best Choice sends its largest charges
 # and forgets the others; super trigger cells send sums of 4 x 4 cells, and the receiver
 # puts each sum where the largest charge was. The EMD is the least work that turns one
-# wafer into the other, each normalised to unit sum: charge times the way it goes. Its
+# wafer into the other, each normalized to unit sum: charge times the way it goes. Its
 # plan says what goes where: from the wide end of each wedge to its tip.
 
 received = {

@@ -35,7 +35,7 @@ search = GridSearchCV(
 ).fit(X, X)
 
 # %%
-# Each fold is a grey line, their mean a black one.
+# Each fold is a gray line, their mean a black one.
 
 folds = np.array([search.cv_results_[f"split{k}_test_score"] for k in range(2)])
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")

@@ -14,7 +14,7 @@ from skemd.plot import plot_transport, plot_wafer
 
 # %%
 # Say, 37 photomultipliers on a disk: one in the middle, and rings of 6, 12 and 18. All
-# that a geometry needs is where the cells are, here in metres.
+# that a geometry needs is where the cells are, here in meters.
 
 rings = [np.zeros((1, 2))]
 for radius in (1, 2, 3):

@@ -1,5 +1,5 @@
 """
-Quantisation
+Quantization
 ============
 
 What do the few bits of the chip cost, and does it help to know of them in training?

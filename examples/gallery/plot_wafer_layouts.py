@@ -19,7 +19,7 @@ brightest = X[info["sim_energy"].argmax()]
 # %%
 # Generated wafers are rows of 48 charges in trigger-cell order. This one caught an
 # electron's shower on top of the pile-up. Its three faces of 4 x 4 cells meet in the
-# middle, and colours go by the logarithm of the charge, since a few cells hold most.
+# middle, and colors go by the logarithm of the charge, since a few cells hold most.
 
 figure, ax = plt.subplots(figsize=(5, 4), layout="constrained")
 _ = plot_wafer(brightest, ax=ax, log=True, cell_numbers=True, colorbar=True)

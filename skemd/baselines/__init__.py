@@ -1,7 +1,7 @@
 """What the concentrator chip can send without a network: the algorithms to beat.
 
 :class:`ThresholdSum` sends the trigger cells above a threshold, :class:`BestChoice` the
-largest of them, :class:`SuperTriggerCell` sums of neighbours. Each is a transformer
+largest of them, :class:`SuperTriggerCell` sums of neighbors. Each is a transformer
 like EMDAutoencoder: `transform` gives the numbers that the links carry,
 `inverse_transform` the wafers that a receiver makes of them, and `payload_bits` counts
 the bits. Charges are CALQ counts (35.1 counts = 1 transverse MIP), and they are sent as

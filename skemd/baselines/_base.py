@@ -9,20 +9,14 @@ from sklearn.base import (
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._validation import (
-    check_container,
-    check_number,
-    takes_any_histograms,
-    validated_cells,
-)
-from skemd._whole_numbers import as_whole_numbers
+from skemd._checks import as_whole_numbers, check_container, check_number
+from skemd._input._wafers import is_lenient, validated_cells
+from skemd._number_formats._links import LINK_BITS
 from skemd.baselines._charges import whole_counts
 from skemd.metrics import mean_emd
 
-__all__ = ["LINK_BITS", "Baseline", "most_that_fit"]
+__all__ = ["Baseline", "most_that_fit"]
 
-# What one link carries for each crossing.
-LINK_BITS = 32
 MOST_LINKS = 13
 _LARGEST_NUMBER = 2**48
 
@@ -60,16 +54,16 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             self.n_output_links, "n_output_links", low=1, high=MOST_LINKS, integer=True
         )
         self._check_parameters()
-        X, geometry, came_as = validated_cells(
+        X, geometry, layout_name = validated_cells(
             self,
             X,
             geometry=self.geometry,
             reset=True,
-            allow_empty=takes_any_histograms(self.geometry),
+            allow_empty=is_lenient(self.geometry),
         )
         self._settle(whole_counts(X), geometry)
         self.geometry_ = geometry
-        self._image_layout = geometry.layout(came_as) if came_as else None
+        self._image_layout = geometry.layout(layout_name) if layout_name else None
         self._n_features_out = len(self._names())
         return self
 
@@ -109,15 +103,15 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If these are no numbers that `transform` may give.
         """
         check_is_fitted(self)
-        whom = type(self).__name__
-        check_container(X, f"The argument of {whom}.inverse_transform")
+        caller = type(self).__name__
+        check_container(X, f"The argument of {caller}.inverse_transform")
         codes = check_array(X, dtype=np.float64, estimator=self)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
-                f"{whom}.inverse_transform got {codes.shape[1]} numbers a wafer; "
+                f"{caller}.inverse_transform got {codes.shape[1]} numbers a wafer; "
                 f"here transform gives {self._n_features_out}."
             )
-        codes = as_whole_numbers(codes, f"{whom} codes", low=0, high=_LARGEST_NUMBER)
+        codes = as_whole_numbers(codes, f"{caller} codes", low=0, high=_LARGEST_NUMBER)
         cells = self._received(codes).astype(np.float64)
         return cells if self._image_layout is None else self._image_layout.apply(cells)
 

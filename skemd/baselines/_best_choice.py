@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skemd._validation import check_choice, check_flag, check_number, name_rows
+from skemd._checks import check_choice, check_flag, check_number, format_rows
 from skemd.baselines._base import Baseline, most_that_fit
 from skemd.baselines._charges import (
     CHARGE,
@@ -225,5 +225,5 @@ class BestChoice(Baseline):
             raise ValueError(
                 "BestChoice.inverse_transform expects the addresses of "
                 f"{self.n_sent_} different cells below {self.n_features_in_}, in "
-                f"rising order; got others in {name_rows(broken)}."
+                f"rising order; got others in {format_rows(broken)}."
             )

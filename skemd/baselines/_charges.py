@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skemd._float_codes import FloatCode
+from skemd._number_formats._float_code import FloatCode
 
 __all__ = [
     "CHARGE",

@@ -1,19 +1,18 @@
-"""SuperTriggerCell: sums of neighbouring trigger cells."""
+"""SuperTriggerCell: sums of neighboring trigger cells."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from skemd._codes import MODULE_SUM
-from skemd._float_codes import FloatCode
-from skemd._validation import check_choice, check_flag, name_rows
+from skemd._checks import check_choice, check_flag, format_rows
+from skemd._number_formats._float_code import FloatCode
+from skemd._number_formats._links import MODULE_SUM, SHORT_HEADER_BITS
 from skemd.baselines._base import Baseline, most_that_fit
 from skemd.baselines._charges import CHARGE, received, sent
 from skemd.geometry import N_FACE_CELLS, hgcal_wafer
 
 __all__ = ["ALGORITHMS", "SuperTriggerCell", "address_of_largest", "supercells"]
 
-HEADER_BITS = 4
 # Place of a cell that a group of another size lacks: behind all cells.
 NO_CELL = -1
 
@@ -85,7 +84,7 @@ def address_of_largest(counts, ties="highest"):
 
 
 class SuperTriggerCell(Baseline):
-    """Send sums of neighbouring trigger cells, and which cell holds most of each.
+    """Send sums of neighboring trigger cells, and which cell holds most of each.
 
     Supercells have fixed places, and the first ones are sent, whatever they hold: with
     too few links part of the wafer is not seen at all. The code has a column for each
@@ -214,7 +213,7 @@ class SuperTriggerCell(Baseline):
         return [f"{kind}_{number}" for kind in kinds for number in numbers]
 
     def _bits_of(self, n_sent):
-        return HEADER_BITS + n_sent * ALGORITHMS[self.algorithm].bits
+        return SHORT_HEADER_BITS + n_sent * ALGORITHMS[self.algorithm].bits
 
     @property
     def _sends_addresses(self):
@@ -226,12 +225,12 @@ class SuperTriggerCell(Baseline):
         if broken.any():
             raise ValueError(
                 "SuperTriggerCell.inverse_transform expects addresses below "
-                f"{n_grouped}; got others in {name_rows(broken)}."
+                f"{n_grouped}; got others in {format_rows(broken)}."
             )
         lacking = self.supercells_[np.arange(len(self.supercells_)), addresses] < 0
         broken = (lacking & (sums > 0)).any(axis=1)
         if broken.any():
             raise ValueError(
                 "SuperTriggerCell.inverse_transform got the address of a cell that "
-                f"the last supercell lacks in {name_rows(broken)}."
+                f"the last supercell lacks in {format_rows(broken)}."
             )

@@ -4,8 +4,9 @@ import numbers
 
 import numpy as np
 
-from skemd._validation import check_choice, check_flag, check_number
-from skemd.baselines._base import LINK_BITS, Baseline
+from skemd._checks import check_choice, check_flag, check_number
+from skemd._number_formats._links import LINK_BITS
+from skemd.baselines._base import Baseline
 from skemd.baselines._charges import (
     CHARGE,
     SELECTION_SUM,

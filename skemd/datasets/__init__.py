@@ -9,9 +9,8 @@ counts = 1 transverse MIP). Each has a card in ``datasets/descr`` that says wher
 comes from.
 """
 
-from skemd.datasets._loading import load_wafers
+from skemd.datasets._loading import iter_wafers, load_wafers
 from skemd.datasets._pairs import make_pairs
-from skemd.datasets._streaming import iter_wafers
 from skemd.datasets._wafers import make_wafers
 
 __all__ = ["iter_wafers", "load_wafers", "make_pairs", "make_wafers"]

@@ -1,6 +1,8 @@
 """Wafers from files, all at once."""
 
-from skemd.datasets._parts import as_returned, joined, start_reading
+import numbers
+
+from skemd.datasets._readers._parts import as_returned, joined, start_reading
 
 __all__ = ["load_wafers"]
 
@@ -106,3 +108,107 @@ def load_wafers(
         verbose=verbose,
     )
     return as_returned(*joined(list(parts)), request)
+
+
+def iter_wafers(
+    path,
+    *,
+    chunk_size=100_000,
+    columns=(),
+    drop_empty=False,
+    return_metadata=False,
+    layers=None,
+    zside=None,
+    unit=None,
+    tree=None,
+    verbose=0,
+):
+    """Read wafers chunk by chunk, so that files may be larger than the memory.
+
+    What comes, in which order, and what is refused is as with
+    :func:`skemd.datasets.load_wafers`; all chunks put together are what that returns.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file or a folder of files of one kind: CSV, Parquet or ROOT.
+    chunk_size : int, default=100_000
+        Wafers in each chunk; the last one may have fewer. A wafer takes 384 bytes.
+    columns : sequence of str, default=()
+        This and what follows are as of :func:`skemd.datasets.load_wafers`. Names of
+        further numeric columns to return.
+    drop_empty : bool, default=False
+        Whether to drop wafers without any charge.
+    return_metadata : bool, default=False
+        Whether to return what is known of each wafer in a DataFrame.
+    layers : int or sequence of int, default=None
+        Layers of the detector to keep; all by default.
+    zside : {-1, 1}, default=None
+        Endcap to keep; both by default.
+    unit : {"calq", "adc", "mipt"}, default=None
+        Unit of the charges from a ROOT file.
+    tree : str, default=None
+        Path of the tree in a ROOT file.
+    verbose : int, default=0
+        1 shows a progress bar in MB of the files on stderr.
+
+    Returns
+    -------
+    chunks : iterator of ndarray of shape (chunk_size, 48)
+        Charges in trigger-cell order, float64, in the unit of the file or that asked
+        for with `unit`. With `columns` each comes in a pair with a dict of str to
+        ndarray of shape (chunk_size,), with `return_metadata` in a pair with a
+        DataFrame of shape (chunk_size, n_columns).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder, or nothing to read in the folder.
+    ImportError
+        If the files need a package that is not installed.
+    ValueError
+        If an option is wrong, before anything is read, or a file is, once the reading
+        gets there.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from skemd.datasets import iter_wafers, make_wafers
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "wafers.csv"
+    ...     np.savetxt(path, make_wafers(5, random_state=0), delimiter=",")
+    ...     [len(X) for X in iter_wafers(path, chunk_size=2)]
+    [2, 2, 1]
+    """
+    if not isinstance(chunk_size, numbers.Integral) or chunk_size < 1:
+        raise ValueError(
+            f"chunk_size must be a whole number of at least 1; got {chunk_size!r}."
+        )
+    parts, request = start_reading(
+        path,
+        columns=columns,
+        drop_empty=drop_empty,
+        return_metadata=return_metadata,
+        layers=layers,
+        zside=zside,
+        unit=unit,
+        tree=tree,
+        verbose=verbose,
+    )
+    return _chunks(parts, request, int(chunk_size))
+
+
+def _chunks(parts, request, chunk_size):
+    held, n_held = [], 0
+    for part in parts:
+        held.append(part)
+        n_held += len(part[0])
+        while n_held >= chunk_size:
+            X, columns = joined(held)
+            first = {name: column[:chunk_size] for name, column in columns.items()}
+            yield as_returned(X[:chunk_size].copy(), first, request)
+            rest = {name: column[chunk_size:] for name, column in columns.items()}
+            held, n_held = [(X[chunk_size:], rest)], n_held - chunk_size
+    if n_held:
+        yield as_returned(*joined(held), request)

@@ -1,4 +1,4 @@
-"""Pairs of wafers, labelled with the exact EMD, for training a learned one.
+"""Pairs of wafers, labeled with the exact EMD, for training a learned one.
 
 A learned EMD that serves as a loss meets all kinds of pairs: unrelated wafers at
 first, then wafers and ever better reconstructions of them. It has to be right for
@@ -8,8 +8,9 @@ sparse wafers and for single cells, too, so each kind has its share here.
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skemd._scaling import normalized
-from skemd._validation import as_wafers, check_choice, check_number
+from skemd._checks import check_choice, check_number
+from skemd._input._scaling import normalized
+from skemd._input._wafers import as_wafers
 from skemd.distance import paired_emd
 
 __all__ = ["PAIR_KINDS", "make_pairs"]
@@ -53,7 +54,7 @@ def make_pairs(
 
         - "unrelated": two different wafers;
         - "mixture": a wafer and its sum with another one, or with a flat one;
-        - "blur": a wafer and the same with its charge spread over neighbours;
+        - "blur": a wafer and the same with its charge spread over neighbors;
         - "noise": a wafer and a copy with each charge fluctuated, small ones dropped;
         - "reconstruction": a wafer and its projection on a few principal components
           of `X`, as an autoencoder might give it back;
@@ -206,7 +207,7 @@ def _few_cells(A, rng):
 
 
 def _blurred(A, distance, rng):
-    """Spread charge over neighbours with Gaussians of random widths."""
+    """Spread charge over neighbors with Gaussians of random widths."""
     nearest = np.where(distance > 0, distance, np.inf).min()
     widths = nearest * rng.uniform(0.2, 1.5, size=8)
     kernels = np.exp(-((distance / widths[:, None, None]) ** 2) / 2)

@@ -2,9 +2,9 @@
 
 A particle of pile-up or signal is a bundle of *crossings*, passages of single charged
 particles through the silicon. Each crossing has a place on the wafer and a charge of
-about half a minimum ionising particle. Electromagnetic showers follow the longitudinal
+about half a minimum ionizing particle. Electromagnetic showers follow the longitudinal
 and radial profiles of the LLR FastShower; pile-up is a Poisson rain of small bundles
-that thickens towards the beam. Lengths are in cm, from the wafer's centre or, for
+that thickens toward the beam. Lengths are in cm, from the wafer's center or, for
 radii, from the beam; energies in GeV; charges in MIP of a 200 um sensor.
 
 References
@@ -33,7 +33,7 @@ CRITICAL_ENERGY = 5.36e-3  # GeV, FastShower
 ENERGY_PER_MIP = 10.94e-3  # GeV a layer, CMSSW's dE/dx weights
 
 # Crossings are thrown on a disk a little wider than the wafer, whose corners lie
-# 9.7 cm from its centre.
+# 9.7 cm from its center.
 DISK_RADIUS = 10.0
 RASTER_STEP = 0.06
 
@@ -60,7 +60,7 @@ class Crossings(NamedTuple):
     """Charges left at places on wafers: four arrays of shape (n_crossings,).
 
     `wafer` is the row each belongs to, `x` and `y` its place in cm from the wafer's
-    centre, `charge` what it left in MIP.
+    center, `charge` what it left in MIP.
     """
 
     wafer: np.ndarray
@@ -111,7 +111,7 @@ def layer_fraction(energy, layer, normals=(0.0, 0.0)):
         Energy in the layer over energy of the shower.
     """
     normal_t, normal_a = normals
-    # The parametrisation ends below a few hundred MeV.
+    # The parametrization ends below a few hundred MeV.
     log_y = np.log(np.maximum(energy, 0.5) / CRITICAL_ENERGY)
     correlation = 0.7858 - 0.0232 * log_y
     normal_a = correlation * normal_t + np.sqrt(1 - correlation**2) * normal_a
@@ -167,7 +167,7 @@ def pileup_crossings(radius, azimuth, collisions, layer, energy_scale, rng):
     Parameters
     ----------
     radius : ndarray of shape (n_wafers,)
-        Distance of the wafers' centres from the beam in cm.
+        Distance of the wafers' centers from the beam in cm.
     azimuth : ndarray of shape (n_wafers,)
         Direction in which the wafers, which point anyhow, see the beam, in radians.
     collisions : float

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skemd._validation import check_number
+from skemd._checks import check_number
 from skemd.datasets._showers import (
     ENERGY_PER_MIP,
     N_LAYERS,
@@ -64,7 +64,7 @@ def make_wafers(
         Layer of the electromagnetic compartment, 1 to 28. It sets how wide and how
         far developed the showers are.
     eta_range : tuple of (float, float), default=(1.53, 3.05)
-        Lowest and highest pseudorapidity of the wafers' centres, within [1.4, 3.2].
+        Lowest and highest pseudorapidity of the wafers' centers, within [1.4, 3.2].
     random_state : int, RandomState instance or None, default=None
         Source of chance. An int gives the same wafers each time.
     return_info : bool, default=False
@@ -78,7 +78,7 @@ def make_wafers(
     info : dict of str to ndarray of shape (n_samples,)
         Only with ``return_info=True``:
 
-        - "eta": pseudorapidity of the wafer's centre;
+        - "eta": pseudorapidity of the wafer's center;
         - "sim_energy": energy of the signal shower on this wafer in this layer in
           GeV, 0 where there is none;
         - "occupancy": number of cells with charge;
@@ -128,7 +128,7 @@ def make_wafers(
         raise ValueError(
             f"{len(missing)} of {n_samples} wafers are still without charge after "
             f"{MAX_ROUNDS} draws of pileup={pileup} and noise={noise}. Raise pileup "
-            "or noise, or narrow eta_range towards the beam."
+            "or noise, or narrow eta_range toward the beam."
         )
     if not return_info:
         return X

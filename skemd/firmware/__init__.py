@@ -1,8 +1,9 @@
 """From a fitted encoder to the chip: integers, registers, payload, ONNX and hls4ml."""
 
-from skemd._fixed_point import LINK_FORMATS, FixedPoint
-from skemd._float_codes import FloatCode
-from skemd._whole_numbers import bits_to_hex, hex_to_bits
+from skemd._number_formats._bits import bits_to_hex, hex_to_bits
+from skemd._number_formats._fixed_point import FixedPoint
+from skemd._number_formats._float_code import FloatCode
+from skemd._number_formats._links import LINK_FORMATS
 from skemd.firmware._encoder import IntegerEncoder
 from skemd.firmware._export import export
 from skemd.firmware._hls4ml import export_hls4ml

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from skemd._fixed_point import ROUNDINGS
-from skemd._scaling import to_leading_bit
-from skemd._validation import as_wafers, check_choice
+from skemd._checks import check_choice
+from skemd._input._scaling import to_leading_bit
+from skemd._input._wafers import as_wafers
+from skemd._number_formats._fixed_point import ROUNDINGS
 from skemd.firmware._arithmetic import (
     ExactLayer,
     check_room,
@@ -159,7 +160,7 @@ class IntegerEncoder:
                 "n_output_links, which sets them all."
             )
         # Keras takes seconds to import, and nothing else here needs it.
-        from skemd._training import weights_of
+        from skemd._backend import weights_of
 
         conv = fitted.encoder_.get_layer("conv")
         weights = weights_of(conv) + weights_of(fitted.encoder_.get_layer("code"))

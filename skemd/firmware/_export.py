@@ -6,14 +6,15 @@ from importlib import metadata
 from pathlib import Path
 
 from skemd import __version__
-from skemd._fixed_point import LINK_FORMATS
-from skemd._validation import as_wafers
-from skemd._whole_numbers import as_whole_numbers, bits_to_hex
+from skemd._checks import as_whole_numbers
+from skemd._extras import import_extra
+from skemd._input._wafers import as_wafers
+from skemd._number_formats._bits import bits_to_hex
+from skemd._number_formats._links import LINK_FORMATS, N_COMPONENTS
 from skemd.firmware._encoder import IntegerEncoder
-from skemd.firmware._extra import import_extra
 from skemd.firmware._hls4ml import export_hls4ml, hls_type
 from skemd.firmware._onnx import export_onnx
-from skemd.firmware._payload import N_COMPONENTS, keep_mask, write_payload
+from skemd.firmware._payload import keep_mask, write_payload
 from skemd.firmware._registers import write_registers
 from skemd.firmware._vectors import VECTOR_FILES, write_verification_vectors
 
@@ -92,7 +93,7 @@ def export(fitted, folder, X):
         Nothing has been written then.
     """
     for package in ("onnx", "hls4ml"):
-        import_extra(package)
+        import_extra(package, "firmware")
     encoder = IntegerEncoder.from_estimator(fitted)
     X, _ = as_wafers(X, "X", fitted.geometry_, allow_empty=True)
     sums = as_whole_numbers(X.sum(axis=1), "sums of X", low=0, high=_LARGEST_SUM)

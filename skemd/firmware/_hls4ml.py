@@ -8,7 +8,7 @@ that they are exact until the one rounding to the accumulator's format.
 import warnings
 from pathlib import Path
 
-from skemd.firmware._extra import import_extra
+from skemd._extras import import_extra
 
 __all__ = ["export_hls4ml", "hls_type"]
 
@@ -19,7 +19,7 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
     """Write an encoder as an hls4ml project.
 
     The top function takes "image", rows first, and gives the code. Compiled on this
-    machine or synthesised, it gives the codes of ``encoder.transform``, bit by bit.
+    machine or synthesized, it gives the codes of ``encoder.transform``, bit by bit.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
     ValueError
         If the encoder has no layout, so that the shape of the images is not known.
     """
-    hls4ml = import_extra("hls4ml")
+    hls4ml = import_extra("hls4ml", "firmware")
     model = _keras_model(encoder)
     # It reads weights in a way that NumPy 2 has deprecated.
     with warnings.catch_warnings():

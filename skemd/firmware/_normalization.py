@@ -1,8 +1,8 @@
-"""The chip's own normalisation: shifts of integers."""
+"""The chip's own normalization: shifts of integers."""
 
 import numpy as np
 
-from skemd._whole_numbers import as_whole_numbers
+from skemd._checks import as_whole_numbers
 
 __all__ = ["normalize_on_chip"]
 

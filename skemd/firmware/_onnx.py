@@ -8,9 +8,9 @@ precision, so ONNX Runtime gives the integer encoder's codes bit by bit.
 import numpy as np
 
 from skemd import __version__
+from skemd._extras import import_extra
 from skemd.firmware._arithmetic import output_grid, same_padding
 from skemd.firmware._encoder import IntegerEncoder
-from skemd.firmware._extra import import_extra
 
 __all__ = ["export_onnx"]
 
@@ -44,7 +44,7 @@ def export_onnx(model, path, *, part="encoder"):
     ValueError
         If there is no such part, or a sum may not be exact in single precision.
     """
-    onnx = import_extra("onnx")
+    onnx = import_extra("onnx", "firmware")
     if part == "encoder":
         fitted = not isinstance(model, IntegerEncoder)
         encoder = IntegerEncoder.from_estimator(model) if fitted else model
@@ -162,7 +162,7 @@ def _encoder_graph(onnx, encoder):
 
 def _decoder_graph(onnx, decoder, image_shape):
     # Keras takes seconds to import, and encoders do not need it.
-    from skemd._training import weights_of
+    from skemd._backend import weights_of
 
     dense, deconv, pixels = map(decoder.get_layer, ("dense", "deconv", "pixels"))
     kernel, bias = weights_of(dense)

@@ -4,9 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skemd._codes import MODULE_SUM
-from skemd._fixed_point import LINK_FORMATS
-from skemd._whole_numbers import as_whole_numbers, bits_of, from_bits
+from skemd._checks import as_whole_numbers
+from skemd._number_formats._bits import bits_of, from_bits
+from skemd._number_formats._links import (
+    CODE_BITS,
+    HEADER_BITS,
+    LINK_BITS,
+    LINK_FORMATS,
+    MODULE_SUM,
+    N_COMPONENTS,
+)
 
 __all__ = [
     "MODULE_SUM",
@@ -17,12 +24,7 @@ __all__ = [
     "write_payload",
 ]
 
-# The chip has room for this many numbers of a code, and computes each to 9 bits.
-N_COMPONENTS = 16
-CODE_BITS = 9
 MASK_BYTES = N_COMPONENTS * CODE_BITS // 8
-HEADER_BITS = 5
-LINK_BITS = 32
 
 
 class Payload(NamedTuple):
@@ -87,7 +89,7 @@ def apply_keep_mask(codes, mask):
     -------
     codes : ndarray of int64 of shape (n_samples, 16)
         The kept bits of each number, moved together. With the top bits kept this
-        rounds down, unlike a quantiser that is trained to fewer bits.
+        rounds down, unlike a quantizer that is trained to fewer bits.
 
     Raises
     ------

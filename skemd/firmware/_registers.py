@@ -10,8 +10,8 @@ bits within it is a choice of this module and stands nowhere else.
 
 import numpy as np
 
-from skemd._fixed_point import FixedPoint
-from skemd._whole_numbers import bits_of, bits_to_hex, from_bits, hex_to_bits
+from skemd._number_formats._bits import bits_of, bits_to_hex, from_bits, hex_to_bits
+from skemd._number_formats._fixed_point import FixedPoint
 
 __all__ = ["read_registers", "write_registers"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skemd._fixed_point import FixedPoint
-from skemd._validation import check_number
+from skemd._checks import check_number
+from skemd._number_formats._fixed_point import FixedPoint
 
 __all__ = ["checked_format", "checked_strides", "checked_tensors"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skemd._scaling import with_sums
-from skemd._validation import as_wafers
+from skemd._input._scaling import with_sums
+from skemd._input._wafers import as_wafers
 from skemd.firmware._encoder import IntegerEncoder
 
 __all__ = ["VECTOR_FILES", "write_verification_vectors"]
@@ -57,7 +57,7 @@ def write_verification_vectors(fitted, folder, X):
     X, _ = as_wafers(X, "X", fitted.geometry_, allow_empty=True)
     images = encoder.images(X)
     codes = encoder.transform(images)
-    decoded = fitted.network_.run(codes.astype(np.float32), part="decoder")
+    decoded = fitted.network_.predict(codes.astype(np.float32), submodel="decoder")
     rows = {
         "verify_input_calQ.csv": X,
         "verify_input_ae_abs.csv": encoder.layout.apply(X),

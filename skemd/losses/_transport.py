@@ -3,8 +3,9 @@
 import numpy as np
 
 from skemd._backend import keras
-from skemd._host import exact_emd
-from skemd._validation import check_number, check_width, resolve_geometry
+from skemd._checks import check_number
+from skemd._input._wafers import check_width, resolve_geometry
+from skemd.losses._exact_emd import exact_emd
 
 __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
 
@@ -152,7 +153,7 @@ class LearnedEMD(keras.losses.Loss):
 
     Notes
     -----
-    Both wafers are normalised to unit sum, as the regressor was trained, so the loss
+    Both wafers are normalized to unit sum, as the regressor was trained, so the loss
     does not see the total charge of the reconstruction.
     """
 
@@ -223,10 +224,10 @@ def _soft_minimum(ground_distance, epsilon):
     return lambda potentials, weights: -epsilon * log_sum(potentials / epsilon, weights)
 
 
-def _geometry_of(y_pred, geometry, whom):
+def _geometry_of(y_pred, geometry, caller):
     n_cells = int(y_pred.shape[-1])
     geometry = resolve_geometry(geometry, n_cells)
-    check_width(n_cells, geometry.n_cells, geometry, whom)
+    check_width(n_cells, geometry.n_cells, geometry, caller)
     return geometry
 
 

@@ -6,14 +6,14 @@ minus that, for ``make_scorer``: larger is better and 0 is perfect.
 exact earth mover's distance, never with the learned one.
 
 The others take ``(X_true, X_pred)`` and give one number a wafer: the distance
-itself, shift of the centre, change of the width, squared differences, energy that comes
+itself, shift of the center, change of the width, squared differences, energy that comes
 back, cells and wafers that are lost. :func:`mean_metric` makes a score of any of them.
 """
 
 from skemd.metrics._emd import emd_per_wafer, emd_score, emd_scorer, mean_emd
 from skemd.metrics._mean import mean_metric
 from skemd.metrics._physics import (
-    centre_shift,
+    center_shift,
     energy_response,
     lost_fraction,
     squared_difference,
@@ -22,7 +22,7 @@ from skemd.metrics._physics import (
 )
 
 __all__ = [
-    "centre_shift",
+    "center_shift",
     "emd_per_wafer",
     "emd_score",
     "emd_scorer",

@@ -17,7 +17,7 @@ def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_job
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit; each wafer is normalised to unit sum. Either side may be
+        Charges in any unit; each wafer is normalized to unit sum. Either side may be
         laid out in any layout of the geometry.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
@@ -66,7 +66,7 @@ def mean_emd(
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit; each wafer is normalised to unit sum. Either side may be
+        Charges in any unit; each wafer is normalized to unit sum. Either side may be
         laid out in any layout of the geometry.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the mean, not negative.

@@ -14,7 +14,7 @@ def mean_metric(y_true, y_pred, *, metric, sample_weight=None, **options):
         As `X_true` and `X_pred` of the metric.
     metric : callable
         ``metric(X_true, X_pred, **options)`` with one number a wafer, such as
-        :func:`centre_shift`.
+        :func:`center_shift`.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the mean, not negative.
     **options
@@ -33,9 +33,9 @@ def mean_metric(y_true, y_pred, *, metric, sample_weight=None, **options):
     Examples
     --------
     >>> from sklearn.metrics import make_scorer
-    >>> from skemd.metrics import centre_shift, mean_metric
+    >>> from skemd.metrics import center_shift, mean_metric
     >>> scoring = make_scorer(
-    ...     mean_metric, metric=centre_shift, greater_is_better=False
+    ...     mean_metric, metric=center_shift, greater_is_better=False
     ... )  # search.fit(X, X) gives it the wafers
     """
     return weighted_mean(metric(y_true, y_pred, **options), sample_weight)

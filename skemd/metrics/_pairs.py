@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skemd._validation import as_wafers, check_choice, name_rows
+from skemd._checks import check_choice, format_rows
+from skemd._input._wafers import as_wafers
 
 __all__ = ["check_empty_pred", "checked_pairs", "checked_weights", "weighted_mean"]
 
@@ -50,7 +51,7 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
         raise ValueError(
             "A reconstruction without charge says nothing of where the charge is: "
             f"X_pred found {empty.sum()} of {len(X_pred)} without any "
-            f"({name_rows(empty)}). Drop them on both sides, or count them as wafers "
+            f"({format_rows(empty)}). Drop them on both sides, or count them as wafers "
             "with the same charge in every cell: empty_pred='even'."
         )
     if empty_pred == "even" and empty.any():

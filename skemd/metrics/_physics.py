@@ -1,13 +1,13 @@
-"""What a reconstruction does to centre, width, energy and cells, wafer by wafer."""
+"""What a reconstruction does to center, width, energy and cells, wafer by wafer."""
 
 import numpy as np
 
-from skemd._scaling import normalized
-from skemd._validation import check_choice, name_rows
+from skemd._checks import check_choice, format_rows
+from skemd._input._scaling import normalized
 from skemd.metrics._pairs import check_empty_pred, checked_pairs
 
 __all__ = [
-    "centre_shift",
+    "center_shift",
     "energy_response",
     "lost_fraction",
     "squared_difference",
@@ -16,8 +16,8 @@ __all__ = [
 ]
 
 
-def centre_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
-    """Return how far the energy-weighted centre of each wafer has moved.
+def center_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
+    """Return how far the energy-weighted center of each wafer has moved.
 
     The distance between the two centroids, called dMean in the evaluation of published
     encoders, and never above the EMD.
@@ -25,7 +25,7 @@ def centre_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit; each wafer is normalised to unit sum.
+        Charges in any unit; each wafer is normalized to unit sum.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
@@ -46,8 +46,8 @@ def centre_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
 
     Examples
     --------
-    >>> from skemd.metrics import centre_shift
-    >>> centre_shift([[1, 0, 1]], [[0, 0, 5]], geometry="line")
+    >>> from skemd.metrics import center_shift
+    >>> center_shift([[1, 0, 1]], [[0, 0, 5]], geometry="line")
     array([1.])
     """
     check_empty_pred(empty_pred)
@@ -66,7 +66,7 @@ def width_change(
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit; each wafer is normalised to unit sum.
+        Charges in any unit; each wafer is normalized to unit sum.
     definition : {"plain", "reference"}, default="plain"
         "reference" for the width in the evaluation of published encoders, which divides
         each coordinate by its standard deviation over the cells and weights with the
@@ -107,7 +107,7 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     """Return the sum of squared differences of each wafer.
 
     ``sum((t - p)**2) / sqrt(sum(t**2) sum(p**2))``, called SSD in the evaluation of
-    published encoders. Charges are taken as they are, not normalised: with another sum
+    published encoders. Charges are taken as they are, not normalized: with another sum
     the number is not zero.
 
     Parameters
@@ -249,29 +249,29 @@ def lost_fraction(X_true, X_pred, *, geometry="wafer"):
     return (charged & (X_pred == 0)).sum(axis=1) / charged.sum(axis=1)
 
 
-def _of_one_unit(values, whom):
+def _of_one_unit(values, caller):
     """Check that both sides were near enough to be compared in double precision."""
     too_far = ~np.isfinite(values)
     if too_far.any():
         raise ValueError(
-            f"{whom} got charges too different to compare in {name_rows(too_far)}. "
+            f"{caller} got charges too different to compare in {format_rows(too_far)}. "
             "Pass X_true and X_pred in the same unit."
         )
     return values
 
 
 def _width(fractions, positions):
-    squares = ((positions - _centres(fractions, positions)) ** 2).sum(axis=2)
+    squares = ((positions - _centers(fractions, positions)) ** 2).sum(axis=2)
     return np.sqrt((fractions * squares).sum(axis=1))
 
 
 def _reference_width(fractions, positions):
     spread = positions.std(axis=0)
     # An axis along which all cells coincide adds nothing.
-    scaled = (positions - _centres(fractions, positions)) / np.where(spread, spread, 1)
+    scaled = (positions - _centers(fractions, positions)) / np.where(spread, spread, 1)
     squares = (scaled**2).sum(axis=2)
     return np.sqrt((fractions**2 * squares).sum(axis=1))
 
 
-def _centres(fractions, positions):
+def _centers(fractions, positions):
     return (fractions @ positions)[:, None, :]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skemd.geometry import grid, hgcal_wafer
-from skemd.plot._look import COLOR_MAP
+from skemd.plot._style import COLOR_MAP
 
 EDGE = {"edgecolors": "0.75", "linewidths": 0.5}
 _BAR_COLOR = "#0072B2"
@@ -61,8 +61,8 @@ def grid_shape(geometry):
     return (height, width) if np.array_equal(pixels, geometry.positions) else None
 
 
-def centres(geometry):
-    """Return where the cells' centres are in a picture, for lines on the axis.
+def centers(geometry):
+    """Return where the cells' centers are in a picture, for lines on the axis.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def centres(geometry):
 
     Returns
     -------
-    centres : ndarray of shape (n_cells, 2)
+    centers : ndarray of shape (n_cells, 2)
         In the unit of the positions. A grid's rows go down, its columns across.
     """
     if is_line(geometry):
@@ -89,9 +89,9 @@ def wafer_rhombi():
     corners : ndarray of shape (48, 4, 2)
         In half trigger-cell pitches; each cell's position is their mean.
     """
-    centres, down, across = _faces()
+    centers, down, across = _faces()
     corners = np.stack([down + across, down - across, -down - across, across - down])
-    outlines = centres[:, :, :, None] + corners.swapaxes(0, 1)[:, None, None] / 2
+    outlines = centers[:, :, :, None] + corners.swapaxes(0, 1)[:, None, None] / 2
     return outlines.reshape(-1, 4, 2)
 
 
@@ -104,30 +104,30 @@ def wafer_outline():
         Corners in half trigger-cell pitches. Where two faces meet they are shifted
         along their seam, so the hexagon has three small steps.
     """
-    centres, down, across = _faces()
+    centers, down, across = _faces()
     middle = hgcal_wafer().positions.mean(axis=0)
     outline = []
     for face in _CLOCKWISE:
         one, other = down[face], across[face]
-        first = centres[face, 0, 0] - (one + other) / 2
+        first = centers[face, 0, 0] - (one + other) / 2
         one, other = _SIDE * one, _SIDE * other
         corners = np.array([first, first + one, first + one + other, first + other])
         inner = np.linalg.norm(corners - middle, axis=1).argmin()
-        # Without the corner at the wafer's centre.
+        # Without the corner at the wafer's center.
         outline.append(np.roll(corners, -inner, axis=0)[1:])
     return np.concatenate(outline)
 
 
 def _faces():
-    centres = hgcal_wafer().positions.reshape(_N_FACES, _SIDE, _SIDE, 2)
+    centers = hgcal_wafer().positions.reshape(_N_FACES, _SIDE, _SIDE, 2)
     # Within a face the cells repeat along its two edges.
-    down = centres[:, 1, 0] - centres[:, 0, 0]
-    across = centres[:, 0, 1] - centres[:, 0, 0]
-    return centres, down, across
+    down = centers[:, 1, 0] - centers[:, 0, 0]
+    across = centers[:, 0, 1] - centers[:, 0, 0]
+    return centers, down, across
 
 
 def draw_cells(ax, values, geometry, norm, shift=0.0):
-    """Draw cells in a plane in the colours of their values.
+    """Draw cells in a plane in the colors of their values.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
     geometry : Geometry
         Where the cells are; in one dimension they are drawn as dots.
     norm : matplotlib.colors.Normalize
-        From values to colours.
+        From values to colors.
     shift : float, default=0.0
         How far to the right, in the unit of the positions.
 
@@ -161,7 +161,7 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
         height, width = shape
         extent = (shift - 0.5, shift + width - 0.5, height - 0.5, -0.5)
         return ax.imshow(values.reshape(shape), extent=extent, aspect="equal", **look)
-    x, y = np.add(centres(geometry), [shift, 0]).T
+    x, y = np.add(centers(geometry), [shift, 0]).T
     cells = ax.scatter(x, y, c=np.zeros(len(x)), s=110, **EDGE, **look)
     # Not as c=, which would leave empty cells out rather than white.
     cells.set_array(values)

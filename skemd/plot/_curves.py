@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skemd.plot._look import LINE_COLORS, axes_or_new, looks, require_matplotlib
+from skemd.plot._style import LINE_COLORS, axes_or_new, line_styles, require_matplotlib
 
 __all__ = ["plot_history", "plot_profiles"]
 
@@ -44,7 +44,7 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
         )
     ax = axes_or_new(ax)
     artists = {}
-    for (name, found), look in zip(profiles.items(), looks(), strict=False):
+    for (name, found), look in zip(profiles.items(), line_styles(), strict=False):
         (line,) = ax.plot(found.centers, found.middle, label=name, **look)
         filled = None
         if band is True or (band and name in band):
@@ -95,7 +95,7 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
     ax = axes_or_new(ax, figsize=(5.0, 3.6))
     artists = {}
     words = {"loss": "training", "val_loss": "validation"}
-    for (name, values), look in zip(losses.items(), looks(), strict=False):
+    for (name, values), look in zip(losses.items(), line_styles(), strict=False):
         epochs = np.arange(1, len(values) + 1)
         style = {**look, "marker": look["marker"] if len(values) == 1 else ""}
         label = words.get(name, name)
@@ -116,12 +116,12 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
 def _checked_history(history):
     """Return the losses by name, as arrays of equal length."""
     if not isinstance(history, Mapping):
-        whom = type(history).__name__
+        caller = type(history).__name__
         history = getattr(history, "history_", None)
         if history is None:
             raise ValueError(
                 "history must be a dict of lists, or an estimator that has been "
-                f"fitted; got a {whom} without history_. Call fit first."
+                f"fitted; got a {caller} without history_. Call fit first."
             )
     losses = {name: np.asarray(values, float) for name, values in history.items()}
     lengths = {name: values.size for name, values in losses.items()}

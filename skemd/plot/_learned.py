@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skemd._validation import check_number, name_rows
-from skemd.plot._look import (
+from skemd._checks import check_number, format_rows
+from skemd.plot._style import (
     COLOR_MAP,
     LINE_COLORS,
     LINE_STYLES,
@@ -38,7 +38,7 @@ def plot_learned_emd(
     Returns
     -------
     density : matplotlib.collections.PolyCollection
-        Hexagons, coloured by the logarithm of how many pairs they hold.
+        Hexagons, colored by the logarithm of how many pairs they hold.
     diagonal : matplotlib.lines.Line2D
         Where both agree.
 
@@ -123,9 +123,9 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
     ax = axes_or_new(ax, figsize=(5.0, 3.6))
     edges = np.linspace(-limit, limit, n_bins + 1)
     outlines = {}
-    looks = zip(LINE_COLORS, LINE_STYLES, strict=True)
+    line_styles = zip(LINE_COLORS, LINE_STYLES, strict=True)
     for (name, difference), (color, style) in zip(
-        differences.items(), looks, strict=False
+        differences.items(), line_styles, strict=False
     ):
         shares = np.histogram(difference.clip(-limit, limit), edges)[0]
         label = f"{name}: {difference.mean():+.1%} ± {difference.std():.1%}"
@@ -148,7 +148,7 @@ def _relative(exact, predicted):
     if (exact == 0).any():
         raise ValueError(
             "There is no relative difference to an exact EMD of zero: "
-            f"{name_rows(exact == 0)}. Leave pairs of equal wafers out."
+            f"{format_rows(exact == 0)}. Leave pairs of equal wafers out."
         )
     return predicted / exact - 1
 
@@ -168,7 +168,7 @@ def _checked_distances(exact, predicted):
             raise ValueError(
                 f"{name} must hold finite EMDs"
                 f"{' that are not negative' if name == 'exact' else ''}; got "
-                f"{values[wrong][0]} ({name_rows(wrong)})."
+                f"{values[wrong][0]} ({format_rows(wrong)})."
             )
     return exact, predicted
 

@@ -4,20 +4,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skemd._scaling import normalized
-from skemd._validation import as_wafers
+from skemd._input._scaling import normalized
+from skemd._input._wafers import as_wafers
 from skemd.distance import emd
 from skemd.geometry import hgcal_wafer
 from skemd.plot._cells import (
     EDGE,
-    centres,
+    centers,
     check_drawable,
     draw_bars,
     draw_cells,
     is_line,
     wafer_rhombi,
 )
-from skemd.plot._look import LINE_COLORS, axes_or_new, require_matplotlib, unit_of
+from skemd.plot._style import LINE_COLORS, axes_or_new, require_matplotlib, unit_of
 from skemd.plot._wafers import charge_norm, draw_outline
 
 __all__ = ["TransportPicture", "plot_transport"]
@@ -76,7 +76,7 @@ def plot_transport(
     Parameters
     ----------
     a, b : array-like of shape (n_cells,)
-        Charges in any unit; each is normalised to unit sum.
+        Charges in any unit; each is normalized to unit sum.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     ax : matplotlib.axes.Axes or None, default=None
@@ -130,8 +130,8 @@ def _moves(plan):
 
 def _beside_each_other(ax, wafers, moved, shares, geometry, titles):
     """Draw one wafer, the plan and the other wafer from left to right."""
-    places = centres(geometry)
-    # Cells reach beyond their centres.
+    places = centers(geometry)
+    # Cells reach beyond their centers.
     margin = max(geometry.min_distance, 0.08 * geometry.max_distance)
     low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
     width = (high - low)[0]
@@ -197,7 +197,7 @@ def _pale_cells(ax, geometry, shift):
         pale = {"facecolors": "none", **EDGE, "edgecolors": "0.88"}
         ax.add_collection(PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **pale))
     else:
-        x, y = np.add(centres(geometry), [shift, 0]).T
+        x, y = np.add(centers(geometry), [shift, 0]).T
         ax.scatter(x, y, s=12, color="0.85")
 
 

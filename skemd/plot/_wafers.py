@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from skemd._validation import as_wafers, check_number
+from skemd._checks import check_number
+from skemd._input._wafers import as_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 from skemd.plot._cells import (
-    centres,
+    centers,
     check_drawable,
     draw_bars,
     draw_cells,
@@ -14,7 +15,7 @@ from skemd.plot._cells import (
     is_line,
     wafer_outline,
 )
-from skemd.plot._look import CHARGE_LABEL, axes_or_new, require_matplotlib
+from skemd.plot._style import CHARGE_LABEL, axes_or_new, require_matplotlib
 
 __all__ = ["plot_reconstructions", "plot_wafer"]
 
@@ -31,7 +32,7 @@ def plot_wafer(
     colorbar=False,
     label=CHARGE_LABEL,
 ):
-    """Draw one wafer, each cell coloured by its charge.
+    """Draw one wafer, each cell colored by its charge.
 
     Parameters
     ----------
@@ -44,10 +45,10 @@ def plot_wafer(
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     vmax : float or None, default=None
-        Charge of the darkest colour, or where the axis of the bars ends, in the unit
+        Charge of the darkest color, or where the axis of the bars ends, in the unit
         of `wafer`; None for the largest.
     log : bool, default=False
-        Whether colours, or the heights of bars, go by the charge's logarithm.
+        Whether colors, or the heights of bars, go by the charge's logarithm.
     cell_numbers : bool, default=False
         Whether to write each cell's number on it; bars have them below.
     outline : bool, default=True
@@ -83,7 +84,7 @@ def plot_wafer(
     ax = axes_or_new(ax)
     if is_line(geometry):
         return _bars(ax, charges[0], geometry, vmax, log, cell_numbers, label)
-    # White, not the lightest colour, tells an empty cell from one with little charge.
+    # White, not the lightest color, tells an empty cell from one with little charge.
     charges = np.ma.masked_equal(charges[0], 0)
     cells = draw_cells(ax, charges, geometry, charge_norm(charges, vmax, log))
     if outline:
@@ -118,7 +119,7 @@ def plot_reconstructions(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        A column for each wafer and a row for each compression; colours mean the same
+        A column for each wafer and a row for each compression; colors mean the same
         within a column. The exact EMD, in the unit of the geometry, stands above each
         reconstruction.
 
@@ -160,16 +161,16 @@ def plot_reconstructions(
 
 
 def charge_norm(charges, vmax=None, log=False):
-    """Return the way from charges to colours.
+    """Return the way from charges to colors.
 
     Parameters
     ----------
     charges : masked array of shape (n_cells,)
         Without the empty cells.
     vmax : float or None, default=None
-        Charge of the darkest colour; None for the largest.
+        Charge of the darkest color; None for the largest.
     log : bool, default=False
-        Whether equal ratios of charges are equal steps of colour.
+        Whether equal ratios of charges are equal steps of color.
 
     Returns
     -------
@@ -232,11 +233,11 @@ def _bars(ax, charges, geometry, vmax, log, cell_numbers, label):
 
 
 def _write_numbers(ax, charges, cells, geometry):
-    """Write each cell's number on it, light on dark colours."""
+    """Write each cell's number on it, light on dark colors."""
     lightness = cells.cmap(cells.norm(charges))[:, :3] @ [0.299, 0.587, 0.114]
     on_dark = (lightness < 0.5) & (charges > 0)
     for number, (place, dark) in enumerate(
-        zip(centres(geometry), on_dark, strict=True)
+        zip(centers(geometry), on_dark, strict=True)
     ):
         color = "white" if dark else "0.25"
         ax.text(*place, str(number), color=color, fontsize=7, ha="center", va="center")

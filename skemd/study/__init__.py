@@ -17,11 +17,11 @@ from skemd.study._comparison import (
     fitted,
     payload_bits,
 )
+from skemd.study._csv import profile_rows, read_csv, write_csv
 from skemd.study._profiles import Profile, Ratios, profile, profile_ratios
 from skemd.study._properties import COUNTS_PER_MIP, charge_in_mip, occupancy
 from skemd.study._summaries import link_rows, pooled_profiles, ratios_over_seeds
-from skemd.study._tables import profile_rows, read_csv, write_csv
-from skemd.study._text import (
+from skemd.study._tables import (
     links_table,
     profiles_table,
     ratios_table,

@@ -12,11 +12,10 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 import skemd
-from skemd._codes import MODULE_SUM
+from skemd._input._wafers import as_wafers
+from skemd._number_formats._links import HEADER_BITS, MODULE_SUM
 from skemd._progress import ProgressBar
-from skemd._validation import as_wafers
 from skemd.distance import paired_emd
-from skemd.firmware._payload import HEADER_BITS
 
 __all__ = [
     "Comparison",
@@ -86,7 +85,7 @@ def emd_of_reconstructions(X_true, X_pred):
 
     There is no EMD to a wafer without charge. One of which nothing came back counts as
     spread evenly over the cells, which is all that its receiver can say of it; to leave
-    it out would favour whoever sends nothing.
+    it out would favor whoever sends nothing.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skemd._validation import check_number
+from skemd._checks import check_number
 
 __all__ = ["Profile", "Ratios", "profile", "profile_ratios"]
 
@@ -84,7 +84,7 @@ def profile(values, by, bins=10):
     -------
     profile : Profile
         For each bin the number of wafers, the median, and the 16% and 84% quantiles,
-        interpolated linearly between neighbouring wafers as NumPy does by default.
+        interpolated linearly between neighboring wafers as NumPy does by default.
         Bins with few wafers are kept; empty ones have NaN.
 
     Raises

@@ -1,6 +1,7 @@
 """What wafers are told apart by in a study: how many cells are hit, and how hard."""
 
-from skemd._validation import as_wafers, check_number
+from skemd._checks import check_number
+from skemd._input._wafers import as_wafers
 
 __all__ = ["COUNTS_PER_MIP", "charge_in_mip", "occupancy"]
 

@@ -1,144 +1,173 @@
-"""Rows of a study's results, and the files that hold them.
+"""Tables for people, from the rows of a study's files.
 
-A row is a dict; its keys become the columns' names and hold the units. Missing numbers
-are None here and empty in files.
+Text in the columns of reStructuredText, as terminals and documentation show it alike.
 """
 
-import csv
-import io
 import math
-from pathlib import Path
 
-import numpy as np
-
-__all__ = [
-    "profile_rows",
-    "read_csv",
-    "write_csv",
-]
-
-# What floating-point numbers keep of their digits, so that files of equal results are
-# equal although sums may be rounded another way elsewhere.
-DIGITS = 6
+__all__ = ["links_table", "profiles_table", "ratios_table", "rst_table", "with_range"]
 
 
-def profile_rows(found, by, value, **columns):
-    """Return a row for each bin of a profile or of ratios.
+def links_table(rows, value="emd_half_pitches"):
+    """Return the table of algorithms at equal bandwidth.
 
     Parameters
     ----------
-    found : Profile or Ratios
-        What to tabulate.
-    by, value : str
-        Names of property and number with their units.
-    **columns : object
-        What else each row says, in front.
-
-    Returns
-    -------
-    rows : list of dict
-        `columns`, "{by}_from", "{by}_to", "n_wafers", and of the number
-        "{value}_median", "_q16" and "_q84" for a Profile, "_mean", "_lowest" and
-        "_highest" for Ratios.
-    """
-    # Ratios have no wafers to leave out.
-    names = ("median", "q16", "q84")
-    if not hasattr(found, "n_left_out"):
-        names = ("mean", "lowest", "highest")
-    bins = zip(
-        found.edges[:-1],
-        found.edges[1:],
-        found.n_wafers,
-        *(found.middle, found.low, found.high),
-        strict=True,
-    )
-    return [
-        {
-            **columns,
-            f"{by}_from": low_edge,
-            f"{by}_to": high_edge,
-            "n_wafers": n_wafers,
-            **{f"{value}_{name}": x for name, x in zip(names, numbers, strict=True)},
-        }
-        for low_edge, high_edge, n_wafers, *numbers in bins
-    ]
-
-
-def write_csv(path, rows):
-    """Write rows as CSV: a header, commas, UTF-8, a line feed behind each line.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file; its folder is made if need be.
     rows : sequence of dict
-        All with the same keys in the same order. Floating-point numbers are written
-        with six significant digits, NaN and None as nothing.
-
-    Raises
-    ------
-    ValueError
-        If there are no rows, or their keys differ.
-    """
-    rows = list(rows)
-    if not rows:
-        raise ValueError(f"There are no rows to write to {path}.")
-    names = list(rows[0])
-    for number, row in enumerate(rows):
-        if list(row) != names:
-            raise ValueError(
-                f"Row {number} has the columns {list(row)}, but the first has {names}. "
-                "Write rows of different kinds to files of their own."
-            )
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_entry(value) for value in row.values()] for row in rows)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.getvalue(), encoding="utf-8", newline="")
-
-
-def _entry(value):
-    if value is None:
-        return ""
-    if isinstance(value, (float, np.floating)):
-        return "" if math.isnan(value) else f"{value:.{DIGITS}g}"
-    return str(value)
-
-
-def read_csv(path):
-    """Read rows back that :func:`write_csv` has written.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
+        As :func:`skemd.study.link_rows` gives them, or a file holds them.
+    value : str, default="emd_half_pitches"
+        Which metric to show.
 
     Returns
     -------
-    rows : list of dict
-        Entries that look like numbers are int or float, empty ones None. A whole
-        floating-point number comes back as an int.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
+    table : str
+        Links in rising order, codes in floating point last; within them the best
+        algorithm first. Means over the seeds have their range, payloads are mean and
+        largest, "lost" are wafers of which nothing came back.
     """
-    with Path(path).open(encoding="utf-8", newline="") as lines:
-        return [
-            {name: _value(entry) for name, entry in row.items()}
-            for row in csv.DictReader(lines)
-        ]
+    without_links = math.inf
+    shown = sorted(
+        rows,
+        key=lambda row: (row["n_output_links"] or without_links, row[f"{value}_mean"]),
+    )
+    lines = [("links", "algorithm", f"mean {value}", "bits, mean", "bits, max", "lost")]
+    for row in shown:
+        lines.append(
+            (
+                str(row["n_output_links"] or "float"),
+                row["algorithm"],
+                with_range(row, value, 3),
+                _number(row["payload_bits_mean"], ".1f"),
+                _number(row["payload_bits_max"], ".0f"),
+                _number(row["lost_fraction"], ".1%"),
+            )
+        )
+    return rst_table(lines)
 
 
-def _value(entry):
-    if entry == "":
-        return None
-    for kind in (int, float):
-        try:
-            return kind(entry)
-        except ValueError:
-            continue
-    return entry
+def profiles_table(rows, by, value="emd_half_pitches"):
+    """Return a table of medians, a line for each bin and a column for each algorithm.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As :func:`skemd.study.profile_rows` gives them, with the columns "algorithm"
+        and "n_output_links", or a file holds them.
+    by, value : str
+        Names of property and metric.
+
+    Returns
+    -------
+    table : str
+        Entries are "median [16% 84%]"; bins without wafers are empty.
+    """
+
+    def entry(row):
+        numbers = [row[f"{value}_{name}"] for name in ("median", "q16", "q84")]
+        if any(_is_missing(number) for number in numbers):
+            return ""
+        return "{:.2f} [{:.2f} {:.2f}]".format(*numbers)
+
+    def column(row):
+        links = row["n_output_links"]
+        return f"{row['algorithm']}, {f'{links} links' if links else 'float'}"
+
+    return _by_bin(rows, by, lambda row: {column(row): entry(row)})
+
+
+def ratios_table(rows, by):
+    """Return a table of ratios, a line for each bin and a column for each of them.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As :func:`skemd.study.profile_rows` gives them for "ratio", with the columns
+        "ours", "other" and "paper_ratio", or a file holds them.
+    by : str
+        Name of the property.
+
+    Returns
+    -------
+    table : str
+        Means with their range over the seeds, and the paper's ratio beside them.
+    """
+
+    def entries(row):
+        name = f"{row['ours']} / {row['other']}"
+        paper = _number(row["paper_ratio"], ".2f")
+        return {name: with_range(row, "ratio"), f"paper, / {row['other']}": paper}
+
+    return _by_bin(rows, by, entries)
+
+
+def _by_bin(rows, by, entries_of):
+    """Collect entries by bin; `entries_of` gives a row's by the heads of columns."""
+    columns, bins = [f"{by}", "wafers"], {}
+    for row in rows:
+        place = f"{row[f'{by}_from']:.3g} to {row[f'{by}_to']:.3g}"
+        line = bins.setdefault(place, {by: place, "wafers": str(row["n_wafers"])})
+        for head, entry in entries_of(row).items():
+            line[head] = entry
+            if head not in columns:
+                columns.append(head)
+    return rst_table(
+        [columns, *([line.get(head, "") for head in columns] for line in bins.values())]
+    )
+
+
+def _is_missing(number):
+    return number is None or math.isnan(number)
+
+
+def _number(number, form):
+    return "" if _is_missing(number) else format(number, form)
+
+
+def with_range(row, value, digits=2):
+    """Return the text "mean (lowest-highest)" of a row's number over seeds.
+
+    Parameters
+    ----------
+    row : dict
+        With "{value}_mean", "_lowest" and "_highest".
+    value : str
+        The number's name.
+    digits : int, default=2
+        Behind the point.
+
+    Returns
+    -------
+    text : str
+        Empty where there is no number.
+    """
+    numbers = [row[f"{value}_{name}"] for name in ("mean", "lowest", "highest")]
+    if any(map(_is_missing, numbers)):
+        return ""
+    mean, lowest, highest = (f"{number:.{digits}f}" for number in numbers)
+    return f"{mean} ({lowest}-{highest})"
+
+
+def rst_table(rows):
+    """Return rows of text as a table of reStructuredText.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The first one is the header.
+
+    Returns
+    -------
+    table : str
+        Without a line feed at the end.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = "  ".join("=" * width for width in widths)
+    # An empty first column would be a row continued; a backslash is an empty entry.
+    lines = [
+        "  ".join(
+            entry.ljust(width)
+            for entry, width in zip((row[0] or "\\", *row[1:]), widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule])

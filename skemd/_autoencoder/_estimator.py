@@ -1,0 +1,502 @@
+"""EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
+
+import functools
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+
+from skemd._autoencoder._codes import (
+    check_decoded,
+    checked_codes,
+    dead_components,
+    split_sums,
+    with_sent_sums,
+)
+from skemd._autoencoder._formats import check_exact, encoder_formats
+from skemd._autoencoder._loss import autoencoder_loss, clone_that_shares, name_of_loss
+from skemd._autoencoder._network import build_autoencoder, small_image
+from skemd._autoencoder._quantization import train_quantized
+from skemd._checks import check_flag, check_number, check_out
+from skemd._input._chunks import map_chunks
+from skemd._input._scaling import row_sums, to_leading_bit, with_sums
+from skemd._input._wafers import (
+    check_training_parameters,
+    is_lenient,
+    resolve_layout,
+    validated_cells,
+    without_empty,
+)
+from skemd._training._checkpoint import checkpoint_of
+from skemd._training._lazy_rows import LazyRows
+from skemd._training._loop import train, training_options
+from skemd._training._network import Network
+from skemd.layers._blocks import seeds_from
+from skemd.metrics import emd_per_wafer
+
+__all__ = ["EMDAutoencoder"]
+
+
+class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Compress wafers to short codes and reconstruct them, judged by the EMD.
+
+    The encoder is one convolution and one dense layer, small enough for the front-end
+    chip; the decoder mirrors it. Both see wafers divided by the power of two at or
+    below their sum, as the chip normalizes them.
+
+    Parameters
+    ----------
+    loss : {"emdcnn", "emd", "sinkhorn", "telescope", "weighted_mse", "mse"} or \
+            callable, default="emdcnn"
+        What the reconstruction is trained for: the learned EMD; the exact one, solved
+        for each batch; the EMD smoothed by entropy; squared errors at three
+        resolutions (wafer only); squared errors weighted by the larger charge;
+        or plain squared errors. A callable is ``loss(y_true, y_pred)`` in keras.ops
+        on two tensors of shape (n_samples, n_cells) with one value a sample, such as
+        the objects of :mod:`skemd.losses`.
+    emd_regressor : EMDRegressor or None, default=None
+        The learned EMD of ``loss="emdcnn"``, fitted; it is only read, and clones share
+        it. To search over several, wrap each in scikit-learn's FrozenEstimator. None
+        for the one that ships with the package or, for other geometries than the
+        wafer, one that is fitted on pairs drawn from `X`.
+    n_components : int, default=16
+        Numbers in a code.
+    latent_bits : int or None, default=None
+        Bits of each number of a code, unsigned with one bit before the binary point;
+        None for floating point.
+    weight_bits : int or None, default=None
+        Bits of the encoder's weights and biases, the sign among them; the chip has 6.
+    weight_integer_bits : int, default=0
+        How many of them, without the sign, stand before the binary point: 0 for
+        [-1, 1), as in the chip's registers; 1 for [-2, 2), as in published models.
+    input_bits : int, FixedPoint or None, default=None
+        Format of the encoder's images: bits, unsigned with one before the binary
+        point (the chip has 8), or any format.
+    accumulator_bits : int, FixedPoint or None, default=None
+        Format of each layer's sums, before ReLU: bits, signed with three before the
+        binary point (published models have 11), or any format.
+    n_output_links : {2, 3, 4, 5} or None, default=None
+        Links that carry the code. They set the formats that are None to the published
+        ones: 3, 5, 7 or 9 bits for codes, 6 for weights, 8 for images, 11 for sums. A
+        code that does not fit the links is an error.
+    encode_sum : bool, default=False
+        Whether codes end with the wafer's sum, as the chip sends it: rounded down to
+        an integer and then to a float of 5 bits of exponent and 4 of mantissa.
+        `inverse_transform` then gives wafers of that sum. Charges should come in
+        counts.
+    float_fraction : float, default=0.0
+        Where there are formats, the part of the epochs that trains in floating point
+        before the roundings come in.
+    n_filters : int, default=8
+        Filters of the encoder's convolution.
+    kernel_size : int, default=3
+        Height and width of the filters.
+    strides : int, default=2
+        Step of the encoder's convolution along sides of more than four pixels, so that
+        both layouts of the wafer reach the dense layer as 4 x 4 images.
+    layout : str, default="8x8"
+        Layout of the geometry in which the networks see rows of cells; images keep the
+        layout in which they come. The wafer's names stand for the first layout of any
+        other geometry.
+    epochs : int, default=50
+        Most passes over the wafers.
+    batch_size : int, default=500
+        Wafers a step.
+    learning_rate : float, default=0.01
+        Peak learning rate of Adam.
+    validation_fraction : float, default=0.1
+        Part of the wafers set aside for early stopping.
+    early_stopping : bool, default=True
+        Whether to stop when the loss on the wafers set aside has not improved for
+        `patience` epochs, and to return to the best epoch.
+    patience : int, default=10
+        Epochs without improvement.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, split and order.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
+    n_jobs : int or None, default=None
+        How many joblib workers compute exact EMDs, in `score`, for ``loss="emd"`` and
+        for the labels of a regressor that is fitted here. None means one, and for the
+        loss a thread on each core, as Keras's backends have it.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder for the state after each epoch. A fit that was killed goes on from there
+        when it is started again with equal parameters and data, and a finished one is
+        read from there. Each fit needs a folder of its own.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are. "wafer" insists on 48 cells; "line" takes any number, and
+        `fit` leaves out rows without charge.
+
+    Attributes
+    ----------
+    network_ : Network
+        Configuration and weights.
+    model_, encoder_, decoder_ : keras.Model
+        The live networks: images to cells, images to codes, codes to images.
+    input_format_, weight_format_, accumulator_format_, latent_format_ : FixedPoint \
+            or None
+        What the encoder rounds to, half to even and saturating; None where it does
+        not.
+    dead_components_ : ndarray of int
+        Components of the code that are the same for all wafers of fit.
+    emd_regressor_ : EMDRegressor or None
+        The learned EMD that was fitted here, if one was.
+    history_ : dict of lists
+        "loss" and "val_loss" for each epoch.
+    n_iter_ : int
+        Epochs that were run.
+    typical_sum_ : float
+        Median charge of the wafers in fit, in the unit of `X`.
+    geometry_ : Geometry
+        The geometry of the data.
+    n_features_in_ : int
+        Number of cells.
+
+    See Also
+    --------
+    WaferRemapper : Makes images of rows of cells.
+    skemd.metrics.emd_scorer : Scores reconstructions behind any preprocessing.
+
+    References
+    ----------
+    R. Shenoy et al., "Differentiable Earth Mover's Distance for Data Compression at
+    the High-Luminosity LHC", Mach. Learn.: Sci. Technol. 4 (2023) 045058,
+    arXiv:2306.04712.
+
+    Examples
+    --------
+    >>> from skemd import EMDAutoencoder
+    >>> from skemd.datasets import make_wafers
+    >>> X = make_wafers(500, random_state=0)
+    >>> autoencoder = EMDAutoencoder(epochs=1, random_state=0).fit(X)
+    >>> autoencoder.transform(X).shape
+    (500, 16)
+    """
+
+    # No metadata that pipelines or searches should hand on.
+    __metadata_request__predict: ClassVar = {"out": UNUSED}
+
+    def __init__(
+        self,
+        loss="emdcnn",
+        *,
+        emd_regressor=None,
+        n_components=16,
+        latent_bits=None,
+        weight_bits=None,
+        weight_integer_bits=0,
+        input_bits=None,
+        accumulator_bits=None,
+        n_output_links=None,
+        encode_sum=False,
+        float_fraction=0.0,
+        n_filters=8,
+        kernel_size=3,
+        strides=2,
+        layout="8x8",
+        epochs=50,
+        batch_size=500,
+        learning_rate=0.01,
+        validation_fraction=0.1,
+        early_stopping=True,
+        patience=10,
+        random_state=None,
+        verbose=0,
+        n_jobs=None,
+        checkpoint_dir=None,
+        geometry="wafer",
+    ):
+        self.loss = loss
+        self.emd_regressor = emd_regressor
+        self.n_components = n_components
+        self.latent_bits = latent_bits
+        self.weight_bits = weight_bits
+        self.weight_integer_bits = weight_integer_bits
+        self.input_bits = input_bits
+        self.accumulator_bits = accumulator_bits
+        self.n_output_links = n_output_links
+        self.encode_sum = encode_sum
+        self.float_fraction = float_fraction
+        self.n_filters = n_filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.layout = layout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.checkpoint_dir = checkpoint_dir
+        self.geometry = geometry
+
+    def fit(self, X, y=None):
+        """Train encoder and decoder on wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images from WaferRemapper
+            Charges in any unit.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : EMDAutoencoder
+            The fitted autoencoder.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unusable, or `checkpoint_dir` holds another
+            fit; nothing has been trained then.
+        RuntimeError
+            If another fit is using `checkpoint_dir`.
+        OSError
+            If a checkpoint cannot be written. Behind the first epoch this is fitted
+            all the same, with the best weights so far.
+
+        Warns
+        -----
+        UserWarning
+            If components of the code are dead; in floating point from 1,000 wafers on.
+        """
+        formats = self._checked_formats()
+        X, geometry, layout_name = validated_cells(
+            self,
+            X,
+            geometry=self.geometry,
+            reset=True,
+            allow_empty=is_lenient(self.geometry),
+        )
+        (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
+        layout = resolve_layout(geometry, layout_name or self.layout)
+        config = self._network_config(layout)
+        _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
+        n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
+        check_exact(formats, *n_products)
+        with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
+            self._train(X, config, formats, geometry, layout, checkpoint)
+            self._returns_images = layout_name is not None
+        return self
+
+    def transform(self, X):
+        """Encode wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in any unit.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            float32, not negative. A wafer without charge gives zeros. With
+            `encode_sum` there is a column more, the sums as they are sent.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        return map_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
+
+    def inverse_transform(self, X):
+        """Decode codes to wafers of the charge that was typical in `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` gives them, with the sums if `encode_sum`.
+
+        Returns
+        -------
+        wafers : ndarray of shape (n_samples, n_cells), or images
+            In the form in which `fit` saw wafers: rows of cells, or images of that
+            layout. Without `encode_sum` a code does not hold a wafer's total charge, so
+            each wafer gets the median one of `fit`, which is right for what stands in
+            front of this in a pipeline; `predict` keeps the sums.
+        """
+        check_is_fitted(self)
+        codes = checked_codes(X, self, self._n_features_out)
+        sums = np.full(len(codes), self.typical_sum_)
+        if self._encodes_sum:
+            codes, sums = split_sums(codes)
+        return map_chunks(
+            lambda chunk: self._decoded(codes[chunk], sums[chunk]), len(codes)
+        )
+
+    def predict(self, X, *, out=None):
+        """Encode wafers and decode them again, each with its own total charge.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in any unit.
+        out : ndarray of shape (n_samples, n_cells) or None, default=None
+            Where to put the wafers, in the unit of `X`, such as a memory map; None for
+            a new array of float64.
+
+        Returns
+        -------
+        wafers : ndarray of shape (n_samples, n_cells)
+            Charges in the unit of `X`, always as rows of cells, whatever the form of
+            `X`. A wafer without charge gives zeros. It is `out`, if that was given.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        check_out(out, X.shape, "EMDAutoencoder.predict")
+        return map_chunks(lambda chunk: self._reconstructed(X[chunk]), len(X), out)
+
+    def score(self, X, y=None):
+        """Return minus the mean exact EMD between wafers and their reconstructions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_cells), or images of a known layout
+            Charges in any unit.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            In the unit of the geometry; 0 is perfect.
+        """
+        check_is_fitted(self)
+        X = self._validated(X, allow_empty=False)
+        options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
+
+        def distances(chunk):
+            # Tiny charges would vanish among the cells in their own unit.
+            found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
+            return emd_per_wafer(X[chunk], found, **options)
+
+        return -float(map_chunks(distances, len(X)).mean())
+
+    @property
+    def model_(self):
+        """The live Keras model from images to cells."""
+        check_is_fitted(self)
+        return self.network_.model
+
+    @property
+    def encoder_(self):
+        """The live Keras model from images to codes."""
+        check_is_fitted(self)
+        return self.network_.submodel("encoder")
+
+    @property
+    def decoder_(self):
+        """The live Keras model from codes to images."""
+        check_is_fitted(self)
+        return self.network_.submodel("decoder")
+
+    def __sklearn_clone__(self):
+        # A clone of a regressor would not be fitted, but one that the user passes in
+        # is a frozen part of the loss: searches and pipelines share it.
+        return clone_that_shares(self, "emd_regressor")
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _checked_formats(self):
+        """Check all parameters, and return the formats that they ask for."""
+        check_training_parameters(self)
+        check_number(self.n_components, "n_components", low=1, integer=True)
+        check_number(self.strides, "strides", low=1, integer=True)
+        check_number(self.float_fraction, "float_fraction", low=0, high=1)
+        check_flag(self.encode_sum, "encode_sum")
+        return encoder_formats(
+            n_components=self.n_components,
+            latent_bits=self.latent_bits,
+            weight_bits=self.weight_bits,
+            weight_integer_bits=self.weight_integer_bits,
+            input_bits=self.input_bits,
+            accumulator_bits=self.accumulator_bits,
+            n_output_links=self.n_output_links,
+        )
+
+    def _network_config(self, layout):
+        return {
+            "image_shape": layout.shape,
+            "cell_to_pixel": layout.cell_to_pixel.tolist(),
+            "n_components": self.n_components,
+            "n_filters": self.n_filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+        }
+
+    def _train(self, X, config, formats, geometry, layout, checkpoint):
+        """Train on checked wafers and keep what comes of it."""
+        rng = checkpoint.random_state(self.random_state)
+        loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng, checkpoint)
+        # Made for each batch, since all of them may be more than the memory holds.
+        cells = LazyRows(to_leading_bit, X)
+        images = LazyRows(lambda rows: layout.apply(to_leading_bit(rows)), X)
+        network = Network.untrained(build_autoencoder, config, seeds_from(rng))
+        network, self.history_ = train_quantized(
+            network,
+            formats,
+            functools.partial(
+                train,
+                inputs=images,
+                targets=cells,
+                loss=loss,
+                checkpoint=checkpoint,
+                **training_options(self),
+            ),
+            images,
+            rng=rng,
+            epochs=self.epochs,
+            float_fraction=self.float_fraction,
+            patience=self.patience,
+            label=f"EMDAutoencoder({name_of_loss(self.loss)})",
+        )
+        self.network_ = network.pull_weights()
+        for name, number_format in formats.items():
+            setattr(self, f"{name}_", number_format)
+        codes = network.predict(images, submodel="encoder")
+        self.dead_components_ = dead_components(codes, any(formats.values()))
+        self.geometry_, self.layout_ = geometry, layout
+        self.n_iter_ = len(self.history_["loss"])
+        self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
+        self._encodes_sum = bool(self.encode_sum)
+        self._n_features_out = self.n_components + self._encodes_sum
+
+    def _validated(self, X, allow_empty=True):
+        X, _, _ = validated_cells(
+            self, X, geometry=self.geometry_, reset=False, allow_empty=allow_empty
+        )
+        return X
+
+    def _encoded(self, X):
+        codes = self.network_.predict(
+            self.layout_.apply(to_leading_bit(X)), submodel="encoder"
+        )
+        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+        return with_sent_sums(codes, row_sums(X)) if self._encodes_sum else codes
+
+    def _decoded(self, codes, sums):
+        images = self.network_.predict(codes, submodel="decoder")
+        check_decoded(images, codes)
+        cells = with_sums(self.layout_.invert(images), sums)
+        return self.layout_.apply(cells) if self._returns_images else cells
+
+    def _reconstructed(self, X, sums=None):
+        sums = row_sums(X) if sums is None else sums
+        return with_sums(
+            self.network_.predict(self.layout_.apply(to_leading_bit(X))), sums
+        )

@@ -1,0 +1,150 @@
+"""The formats of the encoder on the chip: what the parameters ask for, and clashes.
+
+Each stage of the encoder has a fixed-point format of its own, and the published
+encoders disagree in some. Here parameters become formats, and formats that contradict
+each other, or that float32 could not reproduce exactly, are refused.
+"""
+
+from skemd._checks import check_number
+from skemd._number_formats._fixed_point import FixedPoint
+from skemd._number_formats._links import (
+    CHIP_ACCUMULATOR,
+    CHIP_INPUT,
+    CHIP_WEIGHT_BITS,
+    LINK_FORMATS,
+    room_for_code,
+)
+
+__all__ = ["check_exact", "encoder_formats"]
+
+# Whole numbers up to here are exact in float32, and so are sums that stay below.
+FLOAT32_BITS = 24
+
+
+def encoder_formats(
+    *,
+    n_components,
+    latent_bits=None,
+    weight_bits=None,
+    weight_integer_bits=0,
+    input_bits=None,
+    accumulator_bits=None,
+    n_output_links=None,
+):
+    """Return the formats of the encoder's stages.
+
+    Parameters
+    ----------
+    n_components : int
+        Numbers in a code.
+    latent_bits, weight_bits, weight_integer_bits : int or None
+        See :class:`skemd.EMDAutoencoder`.
+    input_bits, accumulator_bits : int, FixedPoint or None
+        Likewise.
+    n_output_links : int or None
+        Gives the formats that are not given by themselves.
+
+    Returns
+    -------
+    formats : dict of str to FixedPoint or None
+        "input_format", "weight_format", "accumulator_format" and "latent_format".
+
+    Raises
+    ------
+    ValueError
+        If a parameter is no such thing, or a code does not fit the links.
+    """
+    if n_output_links is not None:
+        check_number(n_output_links, "n_output_links", low=2, high=5, integer=True)
+        if latent_bits is None:
+            latent_bits = LINK_FORMATS[n_output_links].bits
+        weight_bits = CHIP_WEIGHT_BITS if weight_bits is None else weight_bits
+        input_bits = CHIP_INPUT if input_bits is None else input_bits
+        if accumulator_bits is None:
+            accumulator_bits = CHIP_ACCUMULATOR
+    formats = {
+        "input_format": _format(input_bits, "input_bits", CHIP_INPUT),
+        "weight_format": _weight_format(weight_bits, weight_integer_bits),
+        "accumulator_format": _format(
+            accumulator_bits, "accumulator_bits", CHIP_ACCUMULATOR
+        ),
+        "latent_format": _format(latent_bits, "latent_bits", LINK_FORMATS[5]),
+    }
+    if n_output_links is not None:
+        _check_fits_links(n_components, latent_bits, n_output_links)
+    return formats
+
+
+def check_exact(formats, n_conv_products, n_dense_products):
+    """Check that float32 reproduces the integer arithmetic of the encoder.
+
+    A sum of products is a whole number of steps. While it cannot reach 2**24 of them,
+    float32 holds it and every part of it exactly, in whatever order it is added up.
+
+    Parameters
+    ----------
+    formats : dict of str to FixedPoint or None
+        As :func:`encoder_formats` gives them.
+    n_conv_products, n_dense_products : int
+        Products in each sum of the layers.
+
+    Raises
+    ------
+    ValueError
+        If a layer whose inputs and weights both have a format might sum up to more.
+    """
+    weight = formats["weight_format"]
+    layers = {
+        "convolution": ("input", n_conv_products),
+        "dense layer": ("accumulator", n_dense_products),
+    }
+    for layer, (stage, n_products) in layers.items():
+        inputs = formats[f"{stage}_format"]
+        if weight is None or inputs is None:
+            continue
+        # The bias comes in steps of the weights, which may be the finer ones.
+        step = weight.step * min(inputs.step, 1)
+        # What the dense layer reads has been through ReLU.
+        lowest = inputs.lowest if stage == "input" else 0
+        largest_input = max(inputs.highest, -lowest)
+        largest = -weight.lowest * (n_products * largest_input + 1)
+        if largest >= 2**FLOAT32_BITS * step:
+            raise ValueError(
+                f"The sums of the {layer} may reach {largest / step:.3g} steps of "
+                f"{step:g}, but float32 is exact below 2**{FLOAT32_BITS} only. Choose "
+                f"fewer weight_bits or {stage}_bits, or a smaller network."
+            )
+
+
+def _weight_format(bits, integer_bits):
+    check_number(integer_bits, "weight_integer_bits", low=-16, high=16, integer=True)
+    if bits is None:
+        return None
+    check_number(bits, "weight_bits", low=2, high=FLOAT32_BITS - 1, integer=True)
+    return FixedPoint(bits, integer_bits)
+
+
+def _format(bits, name, like):
+    """Return a format of that many bits whose point and sign are those of another."""
+    if bits is None or isinstance(bits, FixedPoint):
+        number_format = bits
+    else:
+        lowest = 1 + like.signed
+        check_number(bits, name, low=lowest, high=FLOAT32_BITS - 1, integer=True)
+        number_format = FixedPoint(bits, like.integer_bits, like.signed)
+    if number_format is not None and number_format.bits >= FLOAT32_BITS:
+        raise ValueError(
+            f"{name} must be fewer than {FLOAT32_BITS} bits, which is what float32 "
+            f"holds; got {number_format}."
+        )
+    return number_format
+
+
+def _check_fits_links(n_components, latent_bits, n_output_links):
+    room = room_for_code(n_output_links)
+    if n_components * latent_bits > room:
+        raise ValueError(
+            f"A code of {n_components} numbers of {latent_bits} bits does not fit "
+            f"n_output_links={n_output_links}, which leave {room} bits for it. Choose "
+            "fewer latent_bits, fewer n_components, or more links."
+        )

@@ -1,0 +1,1 @@
+"""Wafers as they come in: checks, scales, and chunks of long tables."""

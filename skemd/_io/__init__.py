@@ -1,0 +1,1 @@
+"""Files that hold plain values and arrays, and no code."""

@@ -1,0 +1,115 @@
+"""Short floating-point codes of charges and sums, as the front-end chips send them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skemd._checks import as_whole_numbers, check_number
+
+__all__ = ["FloatCode"]
+
+# Every value then is exact in float64, and its code is found by frexp.
+_MOST_VALUE_BITS = 52
+
+
+@dataclass(frozen=True)
+class FloatCode:
+    """An unsigned floating-point code of whole numbers, such as 5E4M.
+
+    A code is the exponent's bits followed by the mantissa's. With exponent 0 the value
+    is the mantissa; above, a one is put before the mantissa and both are shifted left
+    by the exponent minus one.
+
+    Parameters
+    ----------
+    exponent_bits : int
+        Bits of the exponent: 5 of 5E4M.
+    mantissa_bits : int
+        Bits of the mantissa: 4 of 5E4M.
+
+    Examples
+    --------
+    >>> from skemd.firmware import FloatCode
+    >>> module_sum = FloatCode(5, 4)
+    >>> codes = module_sum.encode([7, 1000])
+    >>> module_sum.decode(codes)
+    array([  7, 992])
+    """
+
+    exponent_bits: int
+    mantissa_bits: int
+
+    def __post_init__(self):
+        """Check that the values fit integers."""
+        check_number(self.exponent_bits, "exponent_bits", low=1, high=5, integer=True)
+        room = _MOST_VALUE_BITS + 1 - 2**self.exponent_bits
+        check_number(
+            self.mantissa_bits, "mantissa_bits", low=1, high=room, integer=True
+        )
+
+    @property
+    def bits(self):
+        """All bits of a code."""
+        return self.exponent_bits + self.mantissa_bits
+
+    @property
+    def highest(self):
+        """The highest value; what is larger saturates."""
+        ones = 2 ** (self.mantissa_bits + 1) - 1
+        return ones << (2**self.exponent_bits - 2)
+
+    def encode(self, integers):
+        """Encode whole numbers, dropping the bits that the mantissa has no room for.
+
+        Parameters
+        ----------
+        integers : array-like of shape (...)
+            Not negative.
+
+        Returns
+        -------
+        codes : ndarray of int64 of shape (...)
+            Below ``2**bits``.
+
+        Raises
+        ------
+        ValueError
+            If a number is negative or not whole.
+        """
+        values = as_whole_numbers(integers, "integers", low=0, high=2**62)
+        values = np.minimum(values, self.highest)
+        _, length = np.frexp(values.astype(np.float64))
+        # Numbers of up to one bit more than the mantissa are their own code.
+        shift = np.maximum(length - (self.mantissa_bits + 1), 0).astype(np.int64)
+        return (shift << self.mantissa_bits) + (values >> shift)
+
+    def decode(self, codes, *, half_lsb=False):
+        """Decode to whole numbers.
+
+        Parameters
+        ----------
+        codes : array-like of int of shape (...)
+            As `encode` gives them.
+        half_lsb : bool, default=False
+            Whether to add half of what the last bit of the mantissa stands for, the
+            middle of the numbers with this code, where bits have been dropped.
+
+        Returns
+        -------
+        integers : ndarray of int64 of shape (...)
+            The lowest number with this code, or the middle one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such code.
+        """
+        codes = as_whole_numbers(codes, "codes", low=0, high=2**self.bits - 1)
+        exponents = codes >> self.mantissa_bits
+        mantissas = codes & (2**self.mantissa_bits - 1)
+        shift = np.maximum(exponents - 1, 0)
+        leading = np.where(exponents > 0, 2**self.mantissa_bits, 0)
+        integers = (leading + mantissas) << shift
+        if half_lsb:
+            integers += np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
+        return integers

@@ -1,0 +1,58 @@
+"""The constants of the output links, and how much of a code fits on them."""
+
+from skemd._number_formats._fixed_point import FixedPoint
+from skemd._number_formats._float_code import FloatCode
+
+__all__ = [
+    "CHIP_ACCUMULATOR",
+    "CHIP_INPUT",
+    "CHIP_WEIGHT_BITS",
+    "CODE_BITS",
+    "HEADER_BITS",
+    "LINK_BITS",
+    "LINK_FORMATS",
+    "MODULE_SUM",
+    "N_COMPONENTS",
+    "SHORT_HEADER_BITS",
+    "room_for_code",
+]
+
+# Bits that one link carries in a crossing: 1.28 Gb/s at 40 MHz.
+LINK_BITS = 32
+# The header of the autoencoder, the threshold sum and the repeater, and the shorter
+# one of Best Choice and the super trigger cells.
+HEADER_BITS = 5
+SHORT_HEADER_BITS = 4
+# Nine bits, 5E4M: how the chip sends the sum of a module's charges.
+MODULE_SUM = FloatCode(5, 4)
+
+# The chip has room for this many numbers of a code, and computes each to 9 bits.
+N_COMPONENTS = 16
+CODE_BITS = 9
+# Bits of each of the 16 numbers that fit beside header and sum, by the number of
+# output links. All are unsigned with one integer bit.
+LINK_FORMATS = {
+    links: FixedPoint(bits, 1, signed=False)
+    for links, bits in {2: 3, 3: 5, 4: 7, 5: CODE_BITS}.items()
+}
+
+# The encoder's other formats, which do not depend on the number of links.
+CHIP_WEIGHT_BITS = 6
+CHIP_INPUT = FixedPoint(8, 1, signed=False)
+CHIP_ACCUMULATOR = FixedPoint(11, 3)
+
+
+def room_for_code(n_output_links):
+    """Return the bits that the links leave for a code beside header and sum.
+
+    Parameters
+    ----------
+    n_output_links : int
+        Number of links, each of 32 bits a crossing.
+
+    Returns
+    -------
+    n_bits : int
+        18 on the first link, and 32 on each further one.
+    """
+    return LINK_BITS * n_output_links - HEADER_BITS - MODULE_SUM.bits

@@ -1,0 +1,453 @@
+"""EMDRegressor: a network that learns the earth mover's distance between two wafers."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skemd._checks import check_choice, check_container, check_number
+from skemd._input._chunks import map_chunks
+from skemd._input._scaling import normalized
+from skemd._input._wafers import (
+    cells_of_images,
+    check_charges,
+    check_training_parameters,
+    check_width,
+    is_lenient,
+    resolve_geometry,
+    resolve_layout,
+    without_empty,
+)
+from skemd._regressor._network import build_emd_network
+from skemd._regressor._pretrained import load_pretrained
+from skemd._regressor._targets import (
+    LOSSES,
+    check_labels,
+    random_symmetries,
+    regression_loss,
+    regression_targets,
+)
+from skemd._training._checkpoint import checkpoint_of
+from skemd._training._lazy_rows import LazyRows
+from skemd._training._loop import train, training_options
+from skemd._training._network import Network
+from skemd.distance import paired_emd, paired_potentials
+from skemd.layers._blocks import seeds_from
+
+__all__ = ["EMDRegressor"]
+
+_HEADS = ("bounded", "linear", "potential")
+
+
+class EMDRegressor(RegressorMixin, BaseEstimator):
+    """A neural network that learns the EMD between pairs of wafers.
+
+    Predictions are symmetric in the two wafers and do not depend on the scale of
+    their charges.
+
+    Parameters
+    ----------
+    n_filters : int, default=32
+        Filters of each convolution.
+    kernel_size : int, default=5
+        Height and width of the filters.
+    n_conv_layers : int, default=4
+        Convolutions. Without any the dense layers see the cells themselves.
+    n_dense_layers : int, default=1
+        Dense layers behind them.
+    n_dense_units : int, default=256
+        Units of each dense layer.
+    n_refinements : int, default=4
+        How often the head "potential" refines its potentials.
+    loss : {"mse", "huber", "msle"}, default="mse"
+        What to minimize: squared error, Huber's loss, or squared error of logarithms.
+        With all heads but "linear" it compares the EMD over the total variation, that
+        is, how far charge moves on average, so that pairs of all sizes count alike.
+        The head "potential" adds the relative squared error of the potentials.
+    head : {"bounded", "linear", "potential"}, default="bounded"
+        "bounded" predicts the total variation, which is known, times a distance
+        between the smallest and the largest one of the geometry: zero for equal
+        wafers, never negative, never more than possible. "potential" does the same
+        from learned Kantorovich potentials, which are its gradient: the most accurate,
+        and best with ``n_conv_layers=0, n_dense_layers=2``, as the one that ships.
+        "linear" is the plain output of the paper's network.
+    layout : str, default="4x4x3"
+        Layout of the geometry in which the network sees wafers. The wafer's names
+        stand for the first layout of any other geometry.
+    augment : bool, default=True
+        Whether to turn and mirror pairs at random by the geometry's symmetries.
+    epochs : int, default=20
+        Most passes over the pairs.
+    batch_size : int, default=125
+        Pairs a step.
+    learning_rate : float, default=0.002
+        Peak learning rate of Adam.
+    validation_fraction : float, default=0.1
+        Part of the pairs set aside for early stopping.
+    early_stopping : bool, default=True
+        Whether to stop when the loss on the pairs set aside has not improved for
+        `patience` epochs, and to return to the best epoch.
+    patience : int, default=10
+        Epochs without improvement.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, split, order and augmentation.
+    verbose : int, default=0
+        1 for a progress bar on stderr.
+    n_jobs : int or None, default=None
+        How many joblib workers compute exact EMDs where `y` is not given.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder for the state after each epoch. A fit that was killed goes on from there
+        when it is started again with equal parameters and data, and a finished one is
+        read from there. Each fit needs a folder of its own.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
+        width, an odd one as if the second histogram's missing last cell were empty,
+        and `fit` leaves out pairs with a histogram without charge.
+
+    Attributes
+    ----------
+    network_ : Network
+        Configuration and weights.
+    model_ : keras.Model
+        The live network: pairs of unit sum of shape (n_pairs, 2 * n_cells), float32,
+        to distances of shape (n_pairs,). With the head "potential" its gradient by
+        the wafers is the learned potentials, not the slope of the learned distances.
+    history_ : dict of lists
+        "loss" and "val_loss" for each epoch.
+    n_iter_ : int
+        Epochs that were run.
+    geometry_ : Geometry
+        The geometry of the data.
+    n_features_in_ : int
+        Columns of a flat pair, twice the number of cells.
+
+    See Also
+    --------
+    skemd.datasets.make_pairs : Draws pairs to train on.
+    EMDAutoencoder : Uses this as its loss.
+
+    References
+    ----------
+    R. Shenoy et al., "Differentiable Earth Mover's Distance for Data Compression at
+    the High-Luminosity LHC", Mach. Learn.: Sci. Technol. 4 (2023) 045058,
+    arXiv:2306.04712.
+
+    Examples
+    --------
+    >>> from skemd import EMDRegressor
+    >>> from skemd.datasets import make_pairs, make_wafers
+    >>> pairs, y, _ = make_pairs(make_wafers(200, random_state=0), 10, random_state=0)
+    >>> EMDRegressor.from_pretrained("hgcal-wafer").predict(pairs).shape
+    (10,)
+    """
+
+    def __init__(
+        self,
+        n_filters=32,
+        *,
+        kernel_size=5,
+        n_conv_layers=4,
+        n_dense_layers=1,
+        n_dense_units=256,
+        n_refinements=4,
+        loss="mse",
+        head="bounded",
+        layout="4x4x3",
+        augment=True,
+        epochs=20,
+        batch_size=125,
+        learning_rate=0.002,
+        validation_fraction=0.1,
+        early_stopping=True,
+        patience=10,
+        random_state=None,
+        verbose=0,
+        n_jobs=None,
+        checkpoint_dir=None,
+        geometry="wafer",
+    ):
+        self.n_filters = n_filters
+        self.kernel_size = kernel_size
+        self.n_conv_layers = n_conv_layers
+        self.n_dense_layers = n_dense_layers
+        self.n_dense_units = n_dense_units
+        self.n_refinements = n_refinements
+        self.loss = loss
+        self.head = head
+        self.layout = layout
+        self.augment = augment
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.checkpoint_dir = checkpoint_dir
+        self.geometry = geometry
+
+    @classmethod
+    def from_pretrained(cls, name="hgcal-wafer"):
+        """Return a fitted regressor that ships with the package.
+
+        Parameters
+        ----------
+        name : {"hgcal-wafer"}, default="hgcal-wafer"
+            Which one; its card stands beside the weights in
+            ``skemd/_regressor/pretrained``.
+
+        Returns
+        -------
+        regressor : EMDRegressor
+            Fitted on generated wafers.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name, or its file is damaged or of another
+            geometry than it says.
+        """
+        parameters, config, weights, history = load_pretrained(name)
+        regressor = cls(**parameters)
+        regressor.geometry_ = resolve_geometry(regressor.geometry)
+        if config["n_cells"] != regressor.geometry_.n_cells:
+            raise ValueError(
+                f"The weights of the pretrained regressor {name!r} are for "
+                f"{config['n_cells']} cells, but the {regressor.geometry_.name} "
+                f"geometry has {regressor.geometry_.n_cells}."
+            )
+        regressor.n_features_in_ = 2 * regressor.geometry_.n_cells
+        regressor.network_ = Network(build_emd_network, config, weights)
+        regressor.history_ = history
+        regressor.n_iter_ = len(history["loss"])
+        return regressor
+
+    def fit(self, X, y=None):
+        """Train the network on pairs of wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2 * n_cells), (n_pairs, 2, n_cells) or
+            (n_pairs, 2, height, width, channels)
+            Pairs, charges in any unit.
+        y : array-like of shape (n_pairs,) or None, default=None
+            The distance of each pair in the unit of the geometry. None for the exact
+            EMD, which is computed.
+
+        Returns
+        -------
+        self : EMDRegressor
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unusable, or `checkpoint_dir` holds another
+            fit; nothing has been trained then.
+        RuntimeError
+            If another fit is using `checkpoint_dir`.
+        OSError
+            If a checkpoint cannot be written. Behind the first epoch this is fitted
+            all the same, with the best weights so far.
+
+        Warns
+        -----
+        UserWarning
+            If `y` does not look like EMDs in the unit of the geometry.
+        """
+        self._check_parameters()
+        pairs, y, geometry = self._validated(X, y, reset=True)
+        layout = resolve_layout(geometry, self.layout)
+        if y is not None:
+            check_labels(pairs, y, geometry, lenient=is_lenient(self.geometry))
+        with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
+            self._train(pairs, y, geometry, layout, checkpoint)
+        return self
+
+    def predict(self, X):
+        """Predict the EMD of pairs of wafers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2 * n_cells), (n_pairs, 2, n_cells) or
+            (n_pairs, 2, height, width, channels)
+            Pairs, charges in any unit.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_pairs,)
+            In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm).
+            A pair with a wafer without charge, which has no EMD, gives zero.
+        """
+        check_is_fitted(self)
+        pairs, _, _ = self._validated(X, None, reset=False)
+        return map_chunks(lambda chunk: self._predicted(pairs[chunk]), len(pairs))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2 * n_cells), or as in `predict`
+            Pairs, charges in any unit.
+        y : array-like of shape (n_pairs,) or None, default=None
+            True distances in the unit of the geometry; None for the exact EMD, which
+            is computed.
+        sample_weight : array-like of shape (n_pairs,) or None, default=None
+            Weights of the pairs.
+
+        Returns
+        -------
+        score : float
+            1 is perfect.
+        """
+        if y is None:
+            check_is_fitted(self)
+            pairs, _, geometry = self._validated(X, None, reset=False)
+            if len(pairs) < 2:
+                raise ValueError("R² takes at least two pairs; got n_samples=1.")
+            y = paired_emd(
+                pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
+            )
+        return super().score(X, y, sample_weight)
+
+    @property
+    def model_(self):
+        """The live Keras model of a fitted regressor."""
+        check_is_fitted(self)
+        return self.network_.model
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.input_tags.positive_only = True
+        tags.input_tags.three_d_array = True
+        # Distances are bounded by the pairs themselves; no network can follow the
+        # arbitrary targets of scikit-learn's quality checks.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def _check_parameters(self):
+        check_training_parameters(self)
+        check_choice(self.loss, "loss", LOSSES)
+        check_choice(self.head, "head", _HEADS)
+        check_number(self.n_conv_layers, "n_conv_layers", low=0, integer=True)
+        check_number(self.n_dense_layers, "n_dense_layers", low=0, integer=True)
+        check_number(self.n_dense_units, "n_dense_units", low=1, integer=True)
+        check_number(self.n_refinements, "n_refinements", low=1, integer=True)
+
+    def _network_config(self, geometry, layout):
+        return {
+            "n_cells": geometry.n_cells,
+            "image_shape": layout.shape,
+            "cell_to_pixel": layout.cell_to_pixel.tolist(),
+            "n_filters": self.n_filters,
+            "kernel_size": self.kernel_size,
+            "n_conv_layers": self.n_conv_layers,
+            "n_dense_layers": self.n_dense_layers,
+            "n_dense_units": self.n_dense_units,
+            "n_refinements": self.n_refinements,
+            "head": self.head,
+            "positions": geometry.positions.tolist(),
+            "min_distance": geometry.min_distance,
+            "max_distance": geometry.max_distance,
+        }
+
+    def _train(self, pairs, y, geometry, layout, checkpoint):
+        """Train on checked pairs and keep what comes of it."""
+        y, potentials = self._labels(pairs, y, geometry)
+        rng = checkpoint.random_state(self.random_state)
+        network = Network.untrained(
+            build_emd_network, self._network_config(geometry, layout), seeds_from(rng)
+        )
+        with_potentials = potentials is not None
+        self.history_ = train(
+            network.submodel("solver") if with_potentials else network.model,
+            LazyRows(_network_input, pairs),
+            self._targets(pairs, y, potentials),
+            regression_loss(self.loss, geometry, with_potentials=with_potentials),
+            rng=rng,
+            augment=random_symmetries(geometry) if self.augment else None,
+            label="EMDRegressor",
+            checkpoint=checkpoint,
+            **training_options(self),
+        )
+        self.network_ = network.pull_weights()
+        self.geometry_ = geometry
+        self.n_iter_ = len(self.history_["loss"])
+
+    def _predicted(self, pairs):
+        distances = self.network_.predict(_network_input(pairs))
+        return np.where(pairs.any(axis=2).all(axis=1), distances, 0)
+
+    def _targets(self, pairs, y, potentials):
+        def targets(chunk):
+            return regression_targets(
+                _network_input(pairs[chunk]),
+                y[chunk],
+                None if potentials is None else potentials[chunk],
+                over_variation=self.head == "bounded",
+            )
+
+        return map_chunks(targets, len(pairs))
+
+    def _labels(self, pairs, y, geometry):
+        """Return the distances, and the potentials if the network learns them."""
+        wafers = pairs[:, 0], pairs[:, 1]
+        options = {"geometry": geometry, "n_jobs": self.n_jobs}
+        if self.head == "potential":
+            exact, potentials = paired_potentials(*wafers, **options)
+            return (exact if y is None else y), potentials
+        return (paired_emd(*wafers, **options) if y is None else y), None
+
+    def _validated(self, X, y, *, reset):
+        """Return pairs of any scale, shape (n_pairs, 2, n_cells), y, and geometry."""
+        geometry = self.geometry if reset else self.geometry_
+        came, X = X, _flat_pairs(X, geometry)
+        least = 2 if reset else 1
+        options = {
+            "dtype": [np.float64, np.float32],
+            "reset": reset,
+            "ensure_min_samples": least,
+            "ensure_min_features": least,
+        }
+        if y is None:
+            X = validate_data(self, X, **options)
+        else:
+            X, y = validate_data(self, X, y, y_numeric=True, **options)
+            y = np.asarray(y, dtype=np.float64)
+        caller = type(self).__name__
+        check_container(came, caller)
+        lenient = is_lenient(self.geometry)
+        if X.shape[1] % 2 and (lenient or not reset):
+            X = np.column_stack([X, np.zeros(len(X))])
+        geometry = resolve_geometry(geometry, X.shape[1] // 2)
+        check_width(X.shape[1], 2 * geometry.n_cells, geometry, caller)
+        pairs = X.reshape(len(X), 2, geometry.n_cells)
+        for side in range(2):
+            check_charges(pairs[:, side], caller, allow_empty=lenient or not reset)
+        if reset:
+            both_charged = pairs.any(axis=2).all(axis=1)
+            pairs, y = without_empty(both_charged, caller, pairs, y)
+        return pairs, y, geometry
+
+
+def _network_input(pairs):
+    """Return flat pairs of wafers of unit sum, as the network takes them."""
+    fractions = normalized(pairs.reshape(-1, pairs.shape[2]))
+    return fractions.reshape(len(pairs), -1).astype(np.float32)
+
+
+def _flat_pairs(X, geometry):
+    """Turn stacked pairs of cells or images into flat ones; leave the rest as it is."""
+    if getattr(X, "ndim", 2) == 3 and X.shape[1] == 2:
+        return np.asarray(X).reshape(len(X), -1)
+    if getattr(X, "ndim", 2) == 5 and X.shape[1] == 2:
+        wafers = np.asarray(X).reshape(-1, *X.shape[2:])
+        cells, _, _ = cells_of_images(wafers, geometry, "EMDRegressor")
+        return cells.reshape(len(X), 2 * cells.shape[1])
+    return X

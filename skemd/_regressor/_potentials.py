@@ -1,0 +1,225 @@
+r"""The part of the learned EMD that finds Kantorovich potentials.
+
+The dual of the transport problem asks for potentials f that differ by no more than the
+distance between cells, and that charge b gains most from over charge a,
+
+.. math:: \max_f \sum_j (b_j - a_j) f_j, \quad |f_i - f_j| \le d_{ij}.
+
+The maximum is the EMD, and the best f its gradient with respect to b. What is best at
+the cells that lose charge follows from what is best at those that gain it, and the
+other way round: a minimum over distances, the c-transform. So a network need only
+guess; transforms put the guess in order, and show the network where it was wrong. They
+also say where charge would go by the guess: where more or less of it arrives than there
+is, the potentials have to fall or rise.
+"""
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from skemd._backend import keras
+
+__all__ = ["LearnedPotentials", "with_potentials_as_gradient"]
+
+# exp(-80) is the smallest power that float32 can add up without losing it.
+_LARGEST_EXPONENT = 80.0
+# Entropy of the transforms, in distances between neighboring cells.
+_RELATIVE_EPSILON = 0.2
+# Charges count by this power: cells without charge not at all, others much alike.
+_CHARGE_POWER = 0.25
+# Keeps the logarithm of cells that nothing reaches finite.
+_SMALLEST_SUM = 1e-35
+# Potentials are of this order, in largest distances of the geometry.
+_TYPICAL_POTENTIAL = 0.25
+# Imbalances over this many cells' mean charge reach the network; in the unit of the
+# trunk, half a mean charge, the refinements trained worse.
+_IMBALANCE_UNIT = 12.0
+
+
+@keras.saving.register_keras_serializable("skemd")
+class LearnedPotentials(keras.layers.Layer):
+    r"""Guess the potentials of pairs and refine them by c-transforms.
+
+    With the charge :math:`w_i` that leaves cell i and the entropy :math:`\epsilon`, the
+    transform of the potentials at the cells that it leaves is
+
+    .. math:: f_j = -\epsilon \log \sum_i w_i^{1/4} \exp(-(f_i + d_{ij}) / \epsilon),
+
+    nearly the smallest of :math:`f_i + d_{ij}`, and mirrored for those that it enters.
+    The terms of the sum, over the sum, are the parts of cell j's charge that it would
+    take from each cell i; what cell i has to give, less what all would take from it, is
+    its imbalance, zero at the optimum. Each refinement moves the potentials some way to
+    the transforms, and adds what a hidden layer makes of both and of the imbalances.
+    All refinements share their weights.
+
+    Parameters
+    ----------
+    positions : array-like of shape (n_cells, n_dimensions)
+        Positions of the cells.
+    n_refinements : int
+        How many times the network sees its potentials' transforms.
+    n_units : int
+        Units of the hidden layer.
+    seed : int
+        Seed of the initializers.
+    """
+
+    def __init__(self, positions, n_refinements, n_units, seed, **kwargs):
+        super().__init__(**kwargs)
+        self.positions = np.asarray(positions, dtype=np.float64).tolist()
+        self.n_refinements = n_refinements
+        self.n_units = n_units
+        self.seed = seed
+        distance = cdist(self.positions, self.positions)
+        self._n_cells = len(distance)
+        # Lengths are in this unit inside.
+        self.unit = _TYPICAL_POTENTIAL * distance.max() or 1.0
+        distance = distance / self.unit
+        nearest = distance[distance > 0].min(initial=distance.max()) or 1.0
+        # Potentials differ by up to the largest distance, which comes on top of it.
+        self._epsilon = max(
+            _RELATIVE_EPSILON * nearest, 2 * distance.max() / _LARGEST_EXPONENT
+        )
+        self._kernel = np.exp(-distance / self._epsilon).astype(np.float32)
+
+    def build(self, features_shape, moving_shape):
+        """Create the weights of the guess, of the refinements and of the distance."""
+        n_features, n_cells, n_units = features_shape[-1], self._n_cells, self.n_units
+        self._guess = self._kernel_of("guess", n_features, n_cells)
+        self._from_features = self._kernel_of("from_features", n_features, n_units)
+        self._from_potentials = self._kernel_of("from_potentials", 5 * n_cells, n_units)
+        self._bias = self.add_weight(name="bias", shape=(n_units,), initializer="zeros")
+        self._correction = self._kernel_of("correction", n_units, n_cells)
+        self._to_distance = self._kernel_of("to_distance", n_units, 1)
+        # How far to go to the transforms, before the sigmoid; halfway at first.
+        self._share = self.add_weight(
+            name="share", shape=(self.n_refinements + 1,), initializer="zeros"
+        )
+
+    def call(self, features, moving):
+        """Return potentials and what they say of the distance.
+
+        Parameters
+        ----------
+        features : tensor of shape (2 * n_pairs, n_features)
+            What the trunk says of each pair, then of each with its wafers exchanged.
+        moving : tensor of shape (2 * n_pairs, 2 * n_cells)
+            Charge that leaves each cell and charge that enters it, each of sum one.
+
+        Returns
+        -------
+        potentials : tensor of shape (n_pairs, n_cells)
+            Gradient of the EMD by the second wafer, with a mean of zero.
+        distance : tensor of shape (2 * n_pairs,)
+            Mean distance that charge moves by these potentials.
+        correction : tensor of shape (2 * n_pairs,)
+            What the hidden layer has to add to it, without a unit.
+        """
+        leaving, entering = moving[:, : self._n_cells], moving[:, self._n_cells :]
+        matmul, relu = keras.ops.matmul, keras.ops.relu
+        moves = leaving, entering
+        present = _charge_weight(leaving), _charge_weight(entering)
+        from_features = matmul(features, self._from_features) + self._bias
+        hidden = relu(from_features)
+        share = keras.ops.sigmoid(self._share)
+        potentials = _antisymmetrized(matmul(features, self._guess))
+        for number in range(self.n_refinements + 1):
+            below, above, *imbalances = self._soft_c_transforms(
+                potentials, moves, present
+            )
+            step = share[number] * ((below + above) / 2 - potentials)
+            if number < self.n_refinements:
+                differences = (potentials, below - potentials, above - potentials)
+                seen = keras.ops.concatenate([*differences, *imbalances], axis=1)
+                hidden = relu(from_features + matmul(seen, self._from_potentials))
+                step = step + matmul(hidden, self._correction)
+            potentials = _antisymmetrized(potentials + step)
+        gain = keras.ops.sum(potentials * (entering - leaving), axis=1)
+        one_order = keras.ops.split(potentials, 2, axis=0)[0]
+        one_order = one_order - keras.ops.mean(one_order, axis=1, keepdims=True)
+        correction = matmul(hidden, self._to_distance)[:, 0]
+        return one_order * self.unit, gain * self.unit, correction
+
+    def compute_output_shape(self, features_shape, moving_shape):
+        """Return the shapes of potentials, distance and correction."""
+        n_both = features_shape[0]
+        n_pairs = None if n_both is None else n_both // 2
+        return (n_pairs, self._n_cells), (n_both,), (n_both,)
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        return {
+            **super().get_config(),
+            "positions": self.positions,
+            "n_refinements": self.n_refinements,
+            "n_units": self.n_units,
+            "seed": self.seed,
+        }
+
+    def _kernel_of(self, name, n_inputs, n_outputs):
+        self._n_kernels = getattr(self, "_n_kernels", 0) + 1
+        initializer = keras.initializers.GlorotUniform(self.seed + self._n_kernels)
+        return self.add_weight(
+            name=name, shape=(n_inputs, n_outputs), initializer=initializer
+        )
+
+    def _soft_c_transforms(self, potentials, moves, present):
+        """Return both transforms, and the imbalance of each cell on either side."""
+        leaving, entering = moves
+        left, entered = present
+        below, surplus = self._soft_c_transform(potentials, left, leaving, entering)
+        above, deficit = self._soft_c_transform(-potentials, entered, entering, leaving)
+        return below, -above, surplus, deficit
+
+    def _soft_c_transform(self, potentials, presence, charge, asked):
+        # With the lowest taken out, the sum is a product with a fixed matrix.
+        lowest = keras.ops.min(potentials, axis=1, keepdims=True)
+        terms = presence * keras.ops.exp((lowest - potentials) / self._epsilon)
+        reached = keras.ops.matmul(terms, self._kernel) + _SMALLEST_SUM
+        taken = terms * keras.ops.matmul(asked / reached, self._kernel)
+        # The way back through the division would overflow where little is reached.
+        imbalance = (charge - taken) * (self._n_cells / _IMBALANCE_UNIT)
+        imbalance = keras.ops.stop_gradient(imbalance)
+        return lowest - self._epsilon * keras.ops.log(reached), imbalance
+
+
+def with_potentials_as_gradient(distances, potentials, pairs):
+    """Return distances whose gradient by the pairs is what the potentials say.
+
+    At the optimum the potentials are the gradient (the envelope theorem), so a loss
+    need not be differentiated through the network that found them.
+
+    Parameters
+    ----------
+    distances : tensor of shape (n_pairs,)
+        Values.
+    potentials : tensor of shape (n_pairs, n_cells)
+        Gradient by the second wafer; minus it is that by the first.
+    pairs : tensor of shape (n_pairs, 2 * n_cells)
+        The wafers.
+
+    Returns
+    -------
+    distances : tensor of shape (n_pairs,)
+        The same values.
+    """
+    stopped = keras.ops.stop_gradient
+    # Zero in value, one in slope.
+    slope = pairs - stopped(pairs)
+    both = stopped(keras.ops.concatenate([-potentials, potentials], axis=1))
+    return stopped(distances) + keras.ops.sum(both * slope, axis=1)
+
+
+def _charge_weight(charge):
+    """Say how much a cell's potential counts for those of other cells."""
+    charged = charge > 0
+    # The inner choice keeps the slope finite where there is no charge.
+    return keras.ops.where(
+        charged, keras.ops.where(charged, charge, 1.0) ** _CHARGE_POWER, 0.0
+    )
+
+
+def _antisymmetrized(potentials):
+    """Make potentials change their sign when the wafers of a pair are exchanged."""
+    one_order, other_order = keras.ops.split(potentials, 2, axis=0)
+    odd = (one_order - other_order) / 2
+    return keras.ops.concatenate([odd, -odd], axis=0)

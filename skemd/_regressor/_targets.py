@@ -1,0 +1,196 @@
+"""What the learned EMD is trained on: distances, potentials, and their loss."""
+
+import warnings
+
+import numpy as np
+
+from skemd._backend import keras
+from skemd._checks import format_rows
+from skemd.distance import paired_emd
+from skemd.geometry import hgcal_wafer
+
+__all__ = ["LOSSES", "random_symmetries", "regression_loss", "regression_targets"]
+
+LOSSES = {
+    "mse": "mean_squared_error",
+    "huber": "huber",
+    "msle": "mean_squared_logarithmic_error",
+}
+# Below this total variation, rounding to float32 shows in the label's ratio to it.
+_SMALLEST_VARIATION = 1e-4
+_POTENTIAL_WEIGHT = 0.01
+
+
+def regression_targets(pairs, distances, potentials=None, *, over_variation=False):
+    """Return what the loss compares with the network's output.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n_pairs, 2 * n_cells)
+        Wafers of unit sum.
+    distances : ndarray of shape (n_pairs,)
+        Their labels.
+    potentials : ndarray of shape (n_pairs, n_cells) or None, default=None
+        Kantorovich potentials, for a network that gives these, too. Distances then
+        count relative to themselves.
+    over_variation : bool, default=False
+        Whether distances count over the total variation of their pair.
+
+    Returns
+    -------
+    targets : ndarray of float32 of shape (n_pairs, 2) or (n_pairs, 3 + n_cells)
+        The distance and the scale that divides it; then whether the potentials
+        count, and the potentials less their mean.
+    """
+    scale, apart = np.ones(len(distances)), np.ones(len(distances), dtype=bool)
+    if over_variation or potentials is not None:
+        n_cells = pairs.shape[1] // 2
+        variation = np.abs(pairs[:, :n_cells] - pairs[:, n_cells:]).sum(axis=1) / 2
+        # Equal wafers are right by construction. With a scale of one they, and those
+        # that float32 can hardly tell apart, have no weight in the training.
+        apart = variation > _SMALLEST_VARIATION
+        unit = variation if potentials is None else distances
+        scale = np.where(apart & (unit > 0), unit, scale)
+    columns = [distances, scale]
+    if potentials is not None:
+        columns += [apart, potentials - potentials.mean(axis=1, keepdims=True)]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def regression_loss(name, geometry, *, with_potentials):
+    r"""Return the loss on targets of :func:`regression_targets`.
+
+    Distances over their scale enter the named loss. Potentials f add their error
+    relative to their size,
+
+    .. math:: \tfrac{1}{100} \sum_i (g_i - f_i)^2 \, / \,
+        \bigl(d_{min}^2 + \sum_i f_i^2\bigr),
+
+    where the smallest distance of two cells keeps pairs with small potentials from
+    counting more than others.
+
+    Parameters
+    ----------
+    name : {"mse", "huber", "msle"}
+        A key of `LOSSES`.
+    geometry : Geometry
+        Where the cells are.
+    with_potentials : bool
+        Whether the network gives potentials behind its distances.
+
+    Returns
+    -------
+    loss : callable
+        ``loss(y_true, y_pred)`` -> one value a sample.
+    """
+    function = keras.losses.get(LOSSES[name])
+
+    def of_distances(y_true, distance):
+        scale = y_true[:, 1]
+        return function((y_true[:, 0] / scale)[:, None], (distance / scale)[:, None])
+
+    if not with_potentials:
+        return of_distances
+    unit = geometry.min_distance**2 or 1.0
+
+    def of_both(y_true, y_pred):
+        apart, potentials = y_true[:, 2], y_true[:, 3:]
+        error = keras.ops.sum((y_pred[:, 1:] - potentials) ** 2, axis=1)
+        size = keras.ops.sum(potentials**2, axis=1)
+        of_potentials = _POTENTIAL_WEIGHT * error / (unit + size)
+        return of_distances(y_true, y_pred[:, 0]) + apart * of_potentials
+
+    return of_both
+
+
+def random_symmetries(geometry):
+    """Return a function that turns each pair of a batch by a random symmetry.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the cells are.
+
+    Returns
+    -------
+    augment : callable or None
+        ``augment(pairs, targets, rng)`` -> both, turned; None without symmetries.
+        Columns of `targets` before the last n_cells stay, as do all of targets that
+        are not that wide.
+    """
+    if not geometry.symmetries:
+        return None
+    n_cells = geometry.n_cells
+    turns = np.array([np.arange(n_cells), *geometry.symmetries])
+
+    def augment(pairs, targets, rng):
+        turn = turns[rng.randint(len(turns), size=len(pairs))]
+        # Both wafers of a flat pair turn together, and potentials with them.
+        pairs = np.take_along_axis(pairs, np.hstack([turn, turn + n_cells]), axis=1)
+        if targets.shape[1] > n_cells:
+            potentials = np.take_along_axis(targets[:, -n_cells:], turn, axis=1)
+            targets = np.hstack([targets[:, :-n_cells], potentials])
+        return pairs, targets
+
+    return augment
+
+
+# Solved exactly; more would tell no more.
+_MOST_PAIRS = 200
+
+_TOLERANCE = 0.05
+
+# Below this distance the labels' own rounding may be all there is.
+_SMALLEST_DISTANCE = 1e-6
+
+
+def check_labels(pairs, y, geometry, *, lenient):
+    """Check that labels are not negative and look like exact EMDs.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n_pairs, 2, n_cells)
+        Wafers of any scale.
+    y : ndarray of shape (n_pairs,)
+        Their labels.
+    geometry : Geometry
+        Where the cells are.
+    lenient : bool
+        Whether negative labels may pass, as for histograms of unknown origin.
+
+    Raises
+    ------
+    ValueError
+        If a label is negative; the message names the rows.
+
+    Warns
+    -----
+    UserWarning
+        If more than half of up to 200 pairs, evenly spaced, have a label that is off
+        the exact EMD by more than 5%.
+    """
+    negative = y < 0
+    if negative.any() and not lenient:
+        raise ValueError(
+            f"y holds negative distances ({format_rows(negative)}: "
+            f"{y[negative][0]:.3g} first). Pass the EMD of each "
+            "pair, or leave y out to have it computed."
+        )
+    rows = np.unique(np.linspace(0, len(y) - 1, _MOST_PAIRS).astype(int))
+    exact = paired_emd(pairs[rows, 0], pairs[rows, 1], geometry=geometry)
+    allowed = np.maximum(_TOLERANCE * exact, _SMALLEST_DISTANCE)
+    n_off = int((np.abs(y[rows] - exact) > allowed).sum())
+    if 2 * n_off <= len(rows):
+        return
+    unit = "the unit of the geometry's positions"
+    if geometry == hgcal_wafer():
+        unit = "half trigger-cell pitches (1.2084 cm)"
+    different = exact > _SMALLEST_DISTANCE
+    ratio = np.median(y[rows][different] / exact[different]) if different.any() else 0
+    warnings.warn(
+        f"y is off the exact EMD by more than {_TOLERANCE:.0%} for {n_off} of "
+        f"{len(rows)} pairs that were looked at; the median of y over it is "
+        f"{ratio:.3g}. Distances are expected in {unit}, between wafers of unit sum. "
+        "Leave y out to have them computed.",
+        stacklevel=3,
+    )

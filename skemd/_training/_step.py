@@ -1,0 +1,289 @@
+"""One optimization step, and one forward pass, on each of Keras's backends.
+
+Keras's own ``fit`` and ``train_on_batch`` cost more than a step of the small networks
+here, draw from the global random state and, on jax, leave a model without weights when
+they are interrupted. These steps are what Keras's guide to custom training loops shows,
+behind one interface.
+"""
+
+import numpy as np
+
+from skemd._backend import keras
+
+__all__ = ["TrainStep", "check_devices_share", "compiled_predict"]
+
+
+def compiled_predict(model, function=None):
+    """Return a compiled function that runs a model without training it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network. Its weights are those at the time of each call.
+    function : callable or None, default=None
+        What to make of the outputs, ``function(outputs, *others)``, where others are
+        the arrays that follow the model's inputs. None for the outputs themselves.
+
+    Returns
+    -------
+    forward : callable
+        ``forward(inputs, *others)`` with arrays of a fixed first dimension; it gives
+        what `function` gives, as a tensor of the backend.
+    """
+    finish = function or (lambda outputs: outputs)
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        @jax.jit
+        def run(weights, others_weights, inputs, *others):
+            outputs, _ = model.stateless_call(
+                weights, others_weights, inputs, training=False
+            )
+            return finish(outputs, *others)
+
+        # Collecting the variables walks through all layers; once is enough.
+        trainable, fixed = model.trainable_variables, model.non_trainable_variables
+        return lambda inputs, *others: run(
+            _values(trainable), _values(fixed), inputs, *others
+        )
+    if backend == "torch":
+        import torch
+
+        def run(inputs, *others):
+            with torch.no_grad():
+                return finish(model(inputs, training=False), *_tensors(others))
+
+        return run
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(
+            lambda inputs, *others: finish(model(inputs, training=False), *others),
+            reduce_retracing=True,
+        )
+    raise NotImplementedError(_cannot_train(backend))
+
+
+def check_devices_share(batch_size):
+    """Check that the devices of a keras.distribution can share batches evenly.
+
+    Parameters
+    ----------
+    batch_size : int
+        Samples a step.
+
+    Raises
+    ------
+    ValueError
+        If some device would get less than the others.
+    """
+    distribution = _data_distribution()
+    if distribution is None:
+        return
+    mesh = distribution.device_mesh
+    n_devices = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+    if batch_size % n_devices:
+        raise ValueError(
+            f"Batches of {batch_size} cannot be shared evenly by the {n_devices} "
+            "devices of the keras.distribution that is set. Choose a batch_size that "
+            f"is a multiple of {n_devices} and not above the number of samples, or "
+            "unset it: keras.distribution.set_distribution(None)."
+        )
+
+
+class TrainStep:
+    """Minimize a loss by steps of an optimizer.
+
+    On jax the devices of ``keras.distribution.set_distribution`` share each batch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network; its penalties (``model.losses``) are added to the loss.
+    loss : callable
+        ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
+    optimizer : keras.optimizers.Optimizer
+        A fresh optimizer.
+    state : list of ndarray or None, default=None
+        Where to go on, as :meth:`state` gave it; None for a start.
+    """
+
+    def __init__(self, model, loss, optimizer, state=None):
+        optimizer.build(model.trainable_variables)
+        self._variables = [
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *optimizer.variables,
+        ]
+        if state is not None:
+            for variable, value in zip(self._variables, state, strict=True):
+                variable.assign(value)
+        backend = keras.backend.backend()
+        if backend not in _STEPS:
+            raise NotImplementedError(_cannot_train(backend))
+
+        def mean_loss(y_true, y_pred):
+            return keras.ops.mean(loss(y_true, y_pred))
+
+        self._step, self.sync = _STEPS[backend](model, mean_loss, optimizer)
+
+    def step(self, inputs, targets):
+        """Do one step on a batch and return its loss as a scalar of the backend."""
+        return self._step(inputs, targets)
+
+    def state(self):
+        """Return copies of the weights and of what the optimizer has gathered.
+
+        They are those of the last call of ``sync``.
+        """
+        values = _values(self._variables)
+        return [np.array(keras.ops.convert_to_numpy(value)) for value in values]
+
+
+def _jax_step(model, mean_loss, optimizer):
+    import jax
+
+    def total_loss(weights, others, inputs, targets):
+        outputs, others, penalties = model.stateless_call(
+            weights, others, inputs, training=True, return_losses=True
+        )
+        value = mean_loss(targets, outputs)
+        return value + sum(penalties), (others, value)
+
+    def pure_step(state, inputs, targets):
+        weights, others, slots = state
+        gradients, (others, value) = jax.grad(total_loss, has_aux=True)(
+            weights, others, inputs, targets
+        )
+        weights, slots = optimizer.stateless_apply(slots, gradients, weights)
+        return (weights, others, slots), value
+
+    variables = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        optimizer.variables,
+    )
+    # The state lives outside the variables, as copies that each step may overwrite.
+    state = [jax.tree.map(jax.numpy.array, tuple(_values(v) for v in variables))]
+    compiled_step = jax.jit(pure_step, donate_argnums=0)
+    distribution = _data_distribution()
+    devices = [] if distribution is None else distribution.device_mesh.devices.flat
+    on_processors = any(str(device).startswith("cpu") for device in devices)
+
+    def step(*batch):
+        batch = [_among_devices(array, distribution) for array in batch]
+        state[0], value = compiled_step(state[0], *batch)
+        if on_processors:
+            # Devices made of one processor share its threads. Steps that wait in line
+            # would take them from the parts of this one, which wait for each other.
+            jax.block_until_ready(value)
+        return value
+
+    def sync():
+        for group, values in zip(variables, state[0], strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(jax.numpy.array(value))
+
+    return step, sync
+
+
+def _torch_step(model, mean_loss, optimizer):
+    import torch
+
+    def step(inputs, targets):
+        model.zero_grad()
+        value = mean_loss(*_tensors([targets]), model(inputs, training=True))
+        (value + sum(model.losses)).backward()
+        gradients = [v.value.grad for v in model.trainable_variables]
+        with torch.no_grad():
+            optimizer.apply(gradients, model.trainable_variables)
+        return value.detach()
+
+    return step, lambda: None
+
+
+def _tensorflow_step(model, mean_loss, optimizer):
+    import tensorflow as tf
+
+    @tf.function
+    def step(inputs, targets):
+        with tf.GradientTape() as tape:
+            value = mean_loss(targets, model(inputs, training=True))
+            total = value + sum(model.losses)
+        gradients = tape.gradient(total, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return value
+
+    return step, lambda: None
+
+
+_STEPS = {"jax": _jax_step, "torch": _torch_step, "tensorflow": _tensorflow_step}
+
+
+def _data_distribution():
+    """Return how the user wants batches shared among devices, None if not at all."""
+    if keras.backend.backend() != "jax":
+        return None
+    return keras.distribution.distribution()
+
+
+def _among_devices(array, distribution):
+    if distribution is None:
+        return array
+    layout = distribution.get_data_layout(array.shape)
+    return keras.distribution.distribute_tensor(array, layout)
+
+
+def _values(variables):
+    return [variable.value for variable in variables]
+
+
+def _tensors(arrays):
+    return [keras.ops.convert_to_tensor(array) for array in arrays]
+
+
+def _cannot_train(backend):
+    return (
+        f"skemd trains on the Keras backends {', '.join(_STEPS)}; Keras runs on "
+        f"{backend!r}. Set KERAS_BACKEND before Keras is imported."
+    )
+
+
+def fixed_batches(run, n_samples, batch_size, *arrays):
+    """Run a compiled function over arrays in batches of one fixed size.
+
+    The last batch is filled up with zeros, whose results are dropped: the function
+    compiles once, and no row's result depends on how many rows there are.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(*batches)`` -> tensor with a row for each sample.
+    n_samples : int
+        Rows of each array.
+    batch_size : int
+        Rows of each batch.
+    *arrays : ndarray of shape (n_samples, ...)
+        What to run over.
+
+    Returns
+    -------
+    results : ndarray of shape (n_samples, ...)
+        All rows' results.
+    """
+    results = []
+    for start in range(0, n_samples, batch_size):
+        batches = [array[start : start + batch_size] for array in arrays]
+        n_rows = len(batches[0])
+        batches = [_filled_up(batch, batch_size) for batch in batches]
+        results.append(keras.ops.convert_to_numpy(run(*batches))[:n_rows])
+    return np.concatenate(results)
+
+
+def _filled_up(batch, batch_size):
+    if len(batch) == batch_size:
+        return batch
+    full = np.zeros((batch_size, *batch.shape[1:]), dtype=batch.dtype)
+    full[: len(batch)] = batch
+    return full

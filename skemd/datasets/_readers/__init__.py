@@ -1,0 +1,1 @@
+"""Readers of CSV, Parquet and ROOT files."""

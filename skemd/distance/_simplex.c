@@ -1,0 +1,597 @@
+/* Exact earth mover's distances by the network simplex method.
+
+   Two wafers, a and b, scaled to unit sum, over cells with ground distances d. Since d is a
+   metric, charge that both have in a cell stays there. What is left is a transport
+   problem: cells with a surplus a - b > 0 are sources, cells that lack charge are
+   sinks, and P_ij >= 0 is what source i sends to sink j,
+
+       minimize sum_ij P_ij d_ij,   sum_j P_ij = supply_i,   sum_i P_ij = demand_j.
+
+   A basis of this linear program is a spanning tree of the sources and sinks, and
+   the simplex method walks from tree to tree (Dantzig 1951; Ahuja, Magnanti and Orlin,
+   "Network Flows", 1993, chapter 11):
+
+   1. A greedy choice of arcs gives the first tree and the flow on its arcs.
+   2. Potentials u, v that satisfy u_i + v_j = d_ij on the arcs of the tree price every
+      other arc: sending charge over (i, j) changes the cost by the reduced cost
+      d_ij - u_i - v_j. If none is negative, the tree is optimal.
+   3. Otherwise one with a negative reduced cost enters the tree: the lowest on a list
+      of candidates, one from each column, which is made anew when it has none left.
+      The arc closes a cycle; flow is pushed around it until an arc of the tree is
+      empty, which leaves.
+
+   Everything that decides is exact, so the walk ends without tolerances or rules
+   against cycling:
+
+   - Masses are whole numbers (int64). They are shifted left by 7 bits, then 1 is added
+     to each row and their number to the last column. No proper part of the rows can
+     balance a part of the columns then, since there are fewer than 128 rows: no arc of
+     a tree is ever empty, and every pivot lowers the cost.
+   - Costs are whole numbers below 2^46, held in doubles. A potential is a sum of at
+     most 63 costs and a reduced cost one of at most 127, so both are whole numbers
+     below 2^53 and have no rounding error.
+
+   The potentials at the sinks, in the metric as it was passed, extend to every cell as
+
+       f_k = max_j (v_j - d_jk),
+
+   which is 1-Lipschitz whatever the v_j are. By duality sum_k (b_k - a_k) f_k is then
+   never above the distance, and equal to it for the optimal tree.
+
+   Rows of the problem are sources and columns sinks, or the other way round, whichever
+   makes the smaller table. Nodes of the tree are the rows, then the columns. The set of
+   nodes below a node is a 64-bit word. */
+
+#include "_simplex.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Columns are padded to whole blocks, which the compiler keeps in vector registers. */
+#define BLOCK 8
+#define MASS_BITS 55     /* the bits of all supply together */
+#define PERTURBATION_BITS 7
+#define COST_BITS 46
+#define LARGEST_COST 70368744177664.0 /* 2^COST_BITS */
+#define MAX_PIVOTS 1000000
+
+/* Distances of a metric may differ by this factor. The error of the rounded costs is
+   then below 1e-9 of the distance. */
+#define LARGEST_RANGE 1000.0
+
+/* Sums of charges above have the full precision of doubles. */
+#define SMALLEST_CHARGE 1e-280
+
+/* Weight of the mean distances in the greedy start; it affects speed only. */
+#define START_WEIGHT 1.3
+
+typedef uint64_t node_set;
+
+struct transport {
+    int n_rows, n_columns, width; /* width: columns, padded */
+    int64_t mass[MAX_CELLS];      /* of the nodes: rows, then columns */
+    double cost[MAX_CELLS * MAX_CELLS]; /* n_rows x width */
+    double row_potential[MAX_CELLS];
+    double column_potential[MAX_CELLS];
+    /* The spanning tree. The root is its own parent. */
+    int parent[MAX_CELLS];
+    int64_t flow[MAX_CELLS];     /* on the arc to the parent */
+    node_set below[MAX_CELLS];   /* the node and all whose path to the root meets it */
+};
+
+/* Whether a node is below another one, or the same. */
+static int is_below(const struct transport *t, int node, int ancestor)
+{
+    return (t->below[ancestor] >> node) & 1;
+}
+
+static int lowest_node(node_set set)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(set);
+#else
+    int node = 0;
+    while (!((set >> node) & 1))
+        node++;
+    return node;
+#endif
+}
+
+/* least[j] = min(least[j], numbers[j] - less) for each j. */
+static void keep_smaller(double *least, const double *numbers, double less, int width)
+{
+    for (int j = 0; j < width; j++) {
+        double rest = numbers[j] - less;
+        least[j] = rest < least[j] ? rest : least[j];
+    }
+}
+
+/* Metric */
+
+int prepare_metric(struct metric *metric, const double *distance, int n_cells)
+{
+    double largest = 0, smallest = INFINITY;
+    int exponent;
+
+    for (int k = 0; k < n_cells * n_cells; k++) {
+        if (!(distance[k] >= 0 && distance[k] <= 1e100))
+            return 0;
+        if (distance[k] > largest)
+            largest = distance[k];
+        if (distance[k] > 0 && distance[k] < smallest)
+            smallest = distance[k];
+    }
+    if (n_cells > 1 && !(smallest > 1e-100 && largest <= LARGEST_RANGE * smallest))
+        return 0;
+    frexp(largest, &exponent);
+    metric->n_cells = n_cells;
+    metric->quantum = ldexp(1, exponent - COST_BITS);
+    memset(metric->distance, 0, sizeof metric->distance);
+    for (int i = 0; i < n_cells; i++)
+        for (int j = 0; j < n_cells; j++) {
+            double exact = distance[i * n_cells + j];
+            metric->distance[i * MAX_CELLS + j] = exact;
+            metric->whole[i * MAX_CELLS + j] = nearbyint(exact / metric->quantum);
+        }
+    return 1;
+}
+
+/* Masses */
+
+/* Turn the charges of some nodes into whole numbers that add up to about 2^55, none
+   below 1, and return their sum. */
+static int64_t whole_masses(int64_t *mass, const double *charge, int n, double total)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < n; k++) {
+        int64_t whole = (int64_t)(charge[k] / total * (double)(1LL << MASS_BITS));
+        mass[k] = whole > 0 ? whole : 1;
+        sum += mass[k];
+    }
+    return sum;
+}
+
+/* Give both sides the same sum, and make sure that no part of the rows balances a part
+   of the columns. */
+static void balance(struct transport *t, int64_t row_sum, int64_t column_sum)
+{
+    int64_t *rows = t->mass, *columns = t->mass + t->n_rows;
+    int largest = 0;
+    for (int j = 1; j < t->n_columns; j++)
+        if (columns[j] > columns[largest])
+            largest = j;
+    /* A few units, for rounding, on a mass of at least 2^55 / 64. */
+    columns[largest] += row_sum - column_sum;
+    for (int i = 0; i < t->n_rows; i++)
+        rows[i] = (rows[i] << PERTURBATION_BITS) + 1;
+    for (int j = 0; j < t->n_columns; j++)
+        columns[j] <<= PERTURBATION_BITS;
+    columns[t->n_columns - 1] += t->n_rows;
+}
+
+/* The first tree */
+
+/* For every row and column, START_WEIGHT times its mean distance to the other side. */
+static void mean_costs(const struct transport *t, double *of_row, double *of_column)
+{
+    const double scale = START_WEIGHT / ldexp(1, MASS_BITS + PERTURBATION_BITS);
+    const int64_t *rows = t->mass, *columns = t->mass + t->n_rows;
+    double weight[MAX_CELLS] = {0};
+
+    for (int j = 0; j < t->n_columns; j++)
+        weight[j] = (double)columns[j] * scale;
+    memset(of_column, 0, (size_t)t->width * sizeof *of_column);
+    for (int i = 0; i < t->n_rows; i++) {
+        const double *cost = t->cost + i * t->width;
+        double share = (double)rows[i] * scale, partial[BLOCK] = {0}, sum = 0;
+        for (int j = 0; j < t->width; j += BLOCK)
+            for (int k = 0; k < BLOCK; k++) {
+                partial[k] += weight[j + k] * cost[j + k];
+                of_column[j + k] += share * cost[j + k];
+            }
+        for (int k = 0; k < BLOCK; k++)
+            sum += partial[k];
+        of_row[i] = sum;
+    }
+}
+
+/* Columns in the order of their lowest d_ij less the mean distances of i and j. */
+static void order_columns(const struct transport *t, const double *of_row,
+                          const double *of_column, int *columns)
+{
+    double least[MAX_CELLS];
+
+    for (int j = 0; j < t->width; j++)
+        least[j] = INFINITY;
+    for (int i = 0; i < t->n_rows; i++)
+        keep_smaller(least, t->cost + i * t->width, of_row[i], t->width);
+    for (int j = 0; j < t->n_columns; j++) {
+        int place = j;
+        least[j] -= of_column[j];
+        for (; place > 0 && least[columns[place - 1]] > least[j]; place--)
+            columns[place] = columns[place - 1];
+        columns[place] = j;
+    }
+}
+
+/* The row with the lowest cost for a column, less the row's mean distance. */
+static int best_row(const struct transport *t, int column, node_set rows,
+                    const double *of_row)
+{
+    int best = -1;
+    double least = INFINITY;
+    for (; rows; rows &= rows - 1) {
+        int i = lowest_node(rows);
+        double value = t->cost[i * t->width + column] - of_row[i];
+        best = value < least ? i : best;
+        least = value < least ? value : least;
+    }
+    return best;
+}
+
+/* Serve column after column from its best rows, sending as much over each arc as both
+   ends have left. Each arc uses up one end, whose parent becomes the other: a node's
+   subtree is complete when the node is used up. Fills `order` with the nodes as they
+   are used up; the last one is the root. */
+static void greedy_tree(struct transport *t, int *order)
+{
+    const int n_nodes = t->n_rows + t->n_columns;
+    double of_row[MAX_CELLS], of_column[MAX_CELLS];
+    int columns[MAX_CELLS], *column = columns;
+    int64_t left[MAX_CELLS];
+    node_set rows = ((node_set)1 << t->n_rows) - 1;
+
+    mean_costs(t, of_row, of_column);
+    order_columns(t, of_row, of_column, columns);
+    for (int node = 0; node < n_nodes; node++) {
+        left[node] = t->mass[node];
+        t->below[node] = (node_set)1 << node;
+    }
+    for (int step = 0; step < n_nodes - 1; step++) {
+        int sink = t->n_rows + *column;
+        int source = best_row(t, *column, rows, of_row);
+        int source_is_empty = left[source] < left[sink];
+        int used_up = source_is_empty ? source : sink;
+        int other = source_is_empty ? sink : source;
+        if (source_is_empty)
+            rows &= ~((node_set)1 << source);
+        else
+            column++;
+        t->parent[used_up] = other;
+        t->flow[used_up] = left[used_up];
+        t->below[other] |= t->below[used_up];
+        left[other] -= left[used_up];
+        order[step] = used_up;
+        order[step + 1] = other;
+    }
+    int root = order[n_nodes - 1];
+    t->parent[root] = root;
+    t->flow[root] = 0;
+}
+
+/* Potentials */
+
+static double arc_cost(const struct transport *t, int node, int other)
+{
+    return node < t->n_rows ? t->cost[node * t->width + other - t->n_rows]
+                            : t->cost[other * t->width + node - t->n_rows];
+}
+
+static double *potential_of(struct transport *t, int node)
+{
+    return node < t->n_rows ? &t->row_potential[node]
+                            : &t->column_potential[node - t->n_rows];
+}
+
+/* Potentials from the root, which gets zero, to the leaves. */
+static void first_potentials(struct transport *t, const int *order)
+{
+    const int n_nodes = t->n_rows + t->n_columns;
+    memset(t->column_potential, 0, sizeof t->column_potential);
+    *potential_of(t, order[n_nodes - 1]) = 0;
+    for (int k = n_nodes - 2; k >= 0; k--) {
+        int node = order[k], parent = t->parent[node];
+        *potential_of(t, node) = arc_cost(t, node, parent) - *potential_of(t, parent);
+    }
+}
+
+/* Shift the potentials of a part of the tree such that arcs inside keep their reduced
+   cost and those into its rows lose `rise`. */
+static void shift_potentials(struct transport *t, node_set nodes, double rise)
+{
+    node_set rows = nodes & (((node_set)1 << t->n_rows) - 1);
+    node_set columns = nodes >> t->n_rows;
+    for (; rows; rows &= rows - 1)
+        t->row_potential[lowest_node(rows)] += rise;
+    for (; columns; columns &= columns - 1)
+        t->column_potential[lowest_node(columns)] -= rise;
+}
+
+/* Pivots */
+
+/* Arcs that had a negative reduced cost when the table was last priced. */
+struct candidates {
+    int n;
+    int row[MAX_CELLS], column[MAX_CELLS];
+};
+
+/* Price the whole table and keep the lowest arc of each column, if it is negative. The
+   minimum over the rows comes first, without saying where it is: the compiler makes
+   vector code of that. */
+static void price(const struct transport *t, struct candidates *candidates)
+{
+    double least[MAX_CELLS];
+
+    for (int j = 0; j < t->width; j++)
+        least[j] = INFINITY;
+    for (int i = 0; i < t->n_rows; i++)
+        keep_smaller(least, t->cost + i * t->width, t->row_potential[i], t->width);
+    candidates->n = 0;
+    for (int j = 0; j < t->n_columns; j++) {
+        if (least[j] >= t->column_potential[j])
+            continue;
+        int i = 0;
+        while (t->cost[i * t->width + j] - t->row_potential[i] != least[j])
+            i++;
+        candidates->row[candidates->n] = i;
+        candidates->column[candidates->n++] = j;
+    }
+}
+
+/* Find the candidate with the lowest reduced cost by now, and return that; 0 if none is
+   negative any more. */
+static double best_candidate(const struct transport *t,
+                             const struct candidates *candidates, int *row, int *column)
+{
+    double lowest = 0;
+    int best = 0;
+    for (int k = 0; k < candidates->n; k++) {
+        int i = candidates->row[k], j = candidates->column[k];
+        double reduced =
+            t->cost[i * t->width + j] - t->row_potential[i] - t->column_potential[j];
+        best = reduced < lowest ? k : best;
+        lowest = reduced < lowest ? reduced : lowest;
+    }
+    if (lowest < 0) {
+        *row = candidates->row[best];
+        *column = t->n_rows + candidates->column[best];
+    }
+    return lowest;
+}
+
+/* Find the arc of the cycle that is first empty when flow enters from a row to a column:
+   on the row's side of the cycle arcs below rows lose flow, on the column's side those
+   below columns. Returns the node below the arc, and the node where both sides meet. */
+static int leaving_arc(const struct transport *t, int row, int column, int *join)
+{
+    int leaving = -1, node = row;
+    int64_t least = INT64_MAX;
+
+    for (; !is_below(t, column, node); node = t->parent[node])
+        if (node < t->n_rows && t->flow[node] < least) {
+            least = t->flow[node];
+            leaving = node;
+        }
+    *join = node;
+    for (node = column; node != *join; node = t->parent[node])
+        if (node >= t->n_rows && t->flow[node] < least) {
+            least = t->flow[node];
+            leaving = node;
+        }
+    return leaving;
+}
+
+/* Push flow around the cycle. */
+static void push_flow(struct transport *t, int row, int column, int join, int64_t amount)
+{
+    for (int node = row; node != join; node = t->parent[node])
+        t->flow[node] += node < t->n_rows ? -amount : amount;
+    for (int node = column; node != join; node = t->parent[node])
+        t->flow[node] += node < t->n_rows ? amount : -amount;
+}
+
+/* Cut the tree above `cut` and hang that part, by its node `end`, below `hook`. */
+static void rehang(struct transport *t, int cut, int end, int hook, int join,
+                   int64_t amount)
+{
+    const node_set part = t->below[cut];
+
+    for (int node = t->parent[cut]; node != join; node = t->parent[node])
+        t->below[node] &= ~part;
+    for (int node = hook; node != join; node = t->parent[node])
+        t->below[node] |= part;
+
+    /* Turn the path from `end` up to `cut` around. */
+    int node = end, parent = hook;
+    int64_t flow = amount;
+    node_set passed = 0;
+    for (;;) {
+        int next = t->parent[node];
+        int64_t next_flow = t->flow[node];
+        node_set old = t->below[node];
+        t->parent[node] = parent;
+        t->flow[node] = flow;
+        t->below[node] = part & ~passed;
+        if (node == cut)
+            break;
+        passed = old;
+        flow = next_flow;
+        parent = node;
+        node = next;
+    }
+}
+
+/* Walk from tree to tree until no arc has a negative reduced cost. Returns 0 if that
+   takes too long, which a metric excludes. */
+static int pivot_to_optimum(struct transport *t)
+{
+    struct candidates candidates;
+    candidates.n = 0;
+    for (int pivot = 0; pivot < MAX_PIVOTS; pivot++) {
+        int row = 0, column = 0, join;
+        double reduced = best_candidate(t, &candidates, &row, &column);
+        if (reduced == 0) {
+            price(t, &candidates);
+            reduced = best_candidate(t, &candidates, &row, &column);
+            if (reduced == 0)
+                return 1;
+        }
+        int cut = leaving_arc(t, row, column, &join);
+        int64_t amount = t->flow[cut];
+        int on_rows_side = is_below(t, row, cut);
+        push_flow(t, row, column, join, amount);
+        /* The reduced cost of the entering arc becomes zero. */
+        shift_potentials(t, t->below[cut], on_rows_side ? reduced : -reduced);
+        if (on_rows_side)
+            rehang(t, cut, row, column, join, amount);
+        else
+            rehang(t, cut, column, row, join, amount);
+    }
+    return 0;
+}
+
+/* A pair */
+
+/* Bring charges to unit sum. Returns 0 unless all are finite and not negative, and one
+   is positive. */
+static int to_unit_sum(const double *charge, int n_cells, double *fraction)
+{
+    double largest = 0, sum = 0;
+    int wrong = 0;
+    for (int k = 0; k < n_cells; k++) {
+        wrong |= !(charge[k] >= 0 && charge[k] <= DBL_MAX);
+        largest = charge[k] > largest ? charge[k] : largest;
+        sum += charge[k];
+    }
+    if (wrong || largest == 0)
+        return 0;
+    if (largest > SMALLEST_CHARGE && sum <= DBL_MAX) {
+        for (int k = 0; k < n_cells; k++)
+            fraction[k] = charge[k] / sum;
+        return 1;
+    }
+    /* Dividing by the largest first keeps the sum from overflow and underflow. */
+    sum = 0;
+    for (int k = 0; k < n_cells; k++) {
+        fraction[k] = charge[k] / largest;
+        sum += fraction[k];
+    }
+    for (int k = 0; k < n_cells; k++)
+        fraction[k] /= sum;
+    return 1;
+}
+
+/* Sort the cells with a surplus (side 0) from those that lack charge (side 1). */
+static void split_cells(const double *surplus, int n_cells, int cells[2][MAX_CELLS],
+                        double charge[2][MAX_CELLS], int n[2], double total[2])
+{
+    n[0] = n[1] = 0;
+    total[0] = total[1] = 0;
+    for (int k = 0; k < n_cells; k++) {
+        if (surplus[k] == 0)
+            continue;
+        int side = surplus[k] < 0;
+        cells[side][n[side]] = k;
+        charge[side][n[side]++] = fabs(surplus[k]);
+        total[side] += fabs(surplus[k]);
+    }
+}
+
+/* Set up the table with the rows on one side. */
+static void set_up(struct transport *t, const struct metric *metric, int rows_are,
+                   int cells[2][MAX_CELLS], double charge[2][MAX_CELLS], const int n[2],
+                   const double total[2])
+{
+    const int *row_cells = cells[rows_are], *column_cells = cells[!rows_are];
+    t->n_rows = n[rows_are];
+    t->n_columns = n[!rows_are];
+    t->width = (t->n_columns + BLOCK - 1) / BLOCK * BLOCK;
+    balance(t,
+            whole_masses(t->mass, charge[rows_are], t->n_rows, total[rows_are]),
+            whole_masses(t->mass + t->n_rows, charge[!rows_are], t->n_columns,
+                         total[!rows_are]));
+    for (int i = 0; i < t->n_rows; i++) {
+        const double *from = metric->whole + row_cells[i] * MAX_CELLS;
+        double *cost = t->cost + i * t->width;
+        for (int j = 0; j < t->n_columns; j++)
+            cost[j] = from[column_cells[j]];
+        /* Never chosen. */
+        for (int j = t->n_columns; j < t->width; j++)
+            cost[j] = 128 * LARGEST_COST;
+    }
+}
+
+/* Extend the potentials of the sinks to all cells, with mean zero. */
+static void extend_potentials(const struct metric *metric, const double *of_sink,
+                              const int *sinks, int n_sinks, double *potential)
+{
+    const int n_cells = metric->n_cells;
+    double lowered[MAX_CELLS], sum = 0;
+
+    for (int k = 0; k < MAX_CELLS; k++)
+        lowered[k] = INFINITY;
+    for (int j = 0; j < n_sinks; j++)
+        keep_smaller(lowered, metric->distance + sinks[j] * MAX_CELLS,
+                     of_sink[j] * metric->quantum, (n_cells + BLOCK - 1) / BLOCK * BLOCK);
+    for (int k = 0; k < n_cells; k++)
+        sum += lowered[k];
+    for (int k = 0; k < n_cells; k++)
+        potential[k] = sum / n_cells - lowered[k];
+}
+
+static enum status solve_pair(const struct metric *metric, const double *a,
+                              const double *b, double *distance, double *potential)
+{
+    const int n_cells = metric->n_cells;
+    double unit_a[MAX_CELLS], unit_b[MAX_CELLS], surplus[MAX_CELLS];
+    double charge[2][MAX_CELLS], total[2];
+    int cells[2][MAX_CELLS], n[2], order[MAX_CELLS];
+    struct transport t;
+
+    if (!to_unit_sum(a, n_cells, unit_a) || !to_unit_sum(b, n_cells, unit_b))
+        return NO_WAFER;
+    for (int k = 0; k < n_cells; k++)
+        surplus[k] = unit_a[k] - unit_b[k];
+    split_cells(surplus, n_cells, cells, charge, n, total);
+    *distance = 0;
+    memset(potential, 0, (size_t)n_cells * sizeof *potential);
+    /* Rounding alone can leave a surplus without a sink: the wafers are equal then. */
+    if (n[0] == 0 || n[1] == 0)
+        return SOLVED;
+
+    int padded[2] = {(n[0] + BLOCK - 1) / BLOCK, (n[1] + BLOCK - 1) / BLOCK};
+    int rows_are = padded[0] * n[1] < padded[1] * n[0];
+    set_up(&t, metric, rows_are, cells, charge, n, total);
+    greedy_tree(&t, order);
+    first_potentials(&t, order);
+    if (!pivot_to_optimum(&t))
+        return NOT_FINISHED;
+
+    const double *of_sink = rows_are ? t.row_potential : t.column_potential;
+    extend_potentials(metric, of_sink, cells[1], n[1], potential);
+    double sum = 0;
+    for (int k = 0; k < n_cells; k++)
+        sum -= surplus[k] * potential[k];
+    *distance = sum > 0 ? sum : 0;
+    return SOLVED;
+}
+
+enum status solve_pairs(const struct metric *metric, const double *a, const double *b,
+                        ptrdiff_t n_pairs, double *distances, double *potentials,
+                        ptrdiff_t *failed)
+{
+    double unused[MAX_CELLS];
+    for (ptrdiff_t pair = 0; pair < n_pairs; pair++) {
+        ptrdiff_t start = pair * metric->n_cells;
+        enum status status =
+            solve_pair(metric, a + start, b + start, distances + pair,
+                       potentials ? potentials + start : unused);
+        if (status != SOLVED) {
+            *failed = pair;
+            return status;
+        }
+    }
+    return SOLVED;
+}

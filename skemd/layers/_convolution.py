@@ -1,0 +1,254 @@
+"""'Same' convolutions of small grids, computed as matrix products."""
+
+import numpy as np
+
+from skemd._backend import keras
+from skemd.layers._quantizers import (
+    WithinFormat,
+    _as_dict,
+    _as_format,
+    straight_through,
+)
+
+__all__ = ["GridConv2D", "GridConv2DTranspose"]
+
+# Beyond this many pixels the matrix outgrows the caches and the savings.
+MAX_PIXELS = 64
+
+
+@keras.saving.register_keras_serializable("skemd")
+class GridConv2D(keras.layers.Layer):
+    """A 'same' 2-D convolution of a small grid, computed as one matrix product.
+
+    Parameters
+    ----------
+    filters : int
+        Number of output channels.
+    kernel_size : int
+        Height and width of the kernel.
+    strides : int or (int, int), default=1
+        Step between output pixels, down and across.
+    activation : str or None, default=None
+        Name of a Keras activation.
+    kernel_initializer : str or keras.initializers.Initializer
+        How the kernel starts.
+    bias_initializer : str or keras.initializers.Initializer
+        How the bias starts.
+    kernel_regularizer : keras.regularizers.Regularizer or None, default=None
+        Penalty on the kernel.
+    weight_format : FixedPoint or None, default=None
+        What kernel and bias are rounded to before they are used. The weights
+        themselves keep their precision, for the optimizer, but not a range beyond
+        the format's.
+    **kwargs
+        What every layer of Keras takes.
+
+    Notes
+    -----
+    Weights, padding ('same' as in TensorFlow: what does not split evenly is padded at
+    the bottom and right) and result are those of ``keras.layers.Conv2D`` with
+    ``padding="same"`` and ``data_format="channels_last"``.
+    """
+
+    # Takes (pixels in, pixels out, channels, filters) to the matrix's order.
+    _matrix_axes = (0, 2, 1, 3)
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        activation=None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        weight_format=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = (
+            (strides, strides) if isinstance(strides, int) else tuple(strides)
+        )
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.weight_format = _as_format(weight_format)
+
+    def build(self, input_shape):
+        """Create Conv2D's weights and find which of them joins which pixels."""
+        self._set_shapes(input_shape)
+        constraint = self.weight_format and WithinFormat(self.weight_format)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=self._kernel_shape(),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=constraint,
+        )
+        self.bias = self.add_weight(
+            name="bias",
+            shape=(self.filters,),
+            initializer=self.bias_initializer,
+            constraint=constraint,
+        )
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, height, width, filters)."""
+        height, width = self._output_grid(*input_shape[1:3])
+        return (input_shape[0], height, width, self.filters)
+
+    def call(self, inputs):
+        """Convolve: one matrix product on a small grid, Keras's operation on others."""
+        if self._taps is None:
+            outputs = self._convolve(inputs)
+        else:
+            flat = keras.ops.reshape(inputs, (-1, self._n_inputs * self._channels))
+            outputs = keras.ops.matmul(flat, self._matrix())
+            outputs = keras.ops.reshape(outputs, (-1, *self._output_shape))
+        return self.activation(
+            outputs + straight_through(self.bias, self.weight_format)
+        )
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "weight_format": _as_dict(self.weight_format),
+        }
+
+    def _set_shapes(self, input_shape):
+        _, height, width, self._channels = input_shape
+        self._output_shape = self.compute_output_shape(input_shape)[1:]
+        self._n_inputs = height * width
+        self._n_outputs = self._output_shape[0] * self._output_shape[1]
+        small = max(self._n_inputs, self._n_outputs) <= MAX_PIXELS
+        self._taps = self._tap_matrix(height, width) if small else None
+
+    def _kernel_shape(self):
+        return (self.kernel_size, self.kernel_size, self._channels, self.filters)
+
+    def _output_grid(self, height, width):
+        return -(-height // self.strides[0]), -(-width // self.strides[1])
+
+    def _tap_matrix(self, height, width):
+        taps = _taps(height, width, self.kernel_size, self.strides)
+        return taps.reshape(-1, self.kernel_size**2)
+
+    def _convolve(self, inputs):
+        return keras.ops.conv(
+            inputs,
+            self._used_kernel(),
+            self.strides,
+            "same",
+            data_format="channels_last",
+        )
+
+    def _used_kernel(self):
+        return straight_through(self.kernel, self.weight_format)
+
+    def _matrix(self):
+        """Spread the kernel over a (pixels in x channels, pixels out x filters) matrix.
+
+        The spreading is itself a product, with the 0/1 matrix of the taps: a gather
+        would need a scatter for its gradient, which is slow on CPUs.
+        """
+        kernel = keras.ops.reshape(self._used_kernel(), (self.kernel_size**2, -1))
+        matrix = keras.ops.matmul(self._taps, kernel)
+        shape = (self._n_inputs, self._n_outputs, *self._kernel_shape()[2:])
+        matrix = keras.ops.reshape(matrix, shape)
+        matrix = keras.ops.transpose(matrix, self._matrix_axes)
+        return keras.ops.reshape(
+            matrix, (self._n_inputs * self._channels, self._n_outputs * self.filters)
+        )
+
+
+@keras.saving.register_keras_serializable("skemd")
+class GridConv2DTranspose(GridConv2D):
+    """A 'same' transposed 2-D convolution of a small grid, as one matrix product.
+
+    Weights and result are those of ``keras.layers.Conv2DTranspose`` with
+    ``padding="same"``.
+
+    Parameters
+    ----------
+    filters : int
+        Number of output channels.
+    kernel_size : int
+        Height and width of the kernel.
+    strides : int or (int, int), default=1
+        Output pixels for each input pixel, down and across.
+    activation : str or None, default=None
+        Name of a Keras activation.
+    kernel_initializer : str or keras.initializers.Initializer
+        How the kernel starts.
+    bias_initializer : str or keras.initializers.Initializer
+        How the bias starts.
+    kernel_regularizer : keras.regularizers.Regularizer or None, default=None
+        Penalty on the kernel.
+    weight_format : FixedPoint or None, default=None
+        What kernel and bias are rounded to before they are used. The weights
+        themselves keep their precision, for the optimizer, but not a range beyond
+        the format's.
+    **kwargs
+        What every layer of Keras takes.
+    """
+
+    _matrix_axes = (0, 3, 1, 2)
+
+    def _kernel_shape(self):
+        return (self.kernel_size, self.kernel_size, self.filters, self._channels)
+
+    def _output_grid(self, height, width):
+        return height * self.strides[0], width * self.strides[1]
+
+    def _tap_matrix(self, height, width):
+        # The transposed convolution runs the convolution of its output backwards.
+        grid = self._output_grid(height, width)
+        taps = _taps(*grid, self.kernel_size, self.strides).swapaxes(0, 1)
+        return taps.reshape(-1, self.kernel_size**2)
+
+    def _convolve(self, inputs):
+        return keras.ops.conv_transpose(
+            inputs,
+            self._used_kernel(),
+            self.strides,
+            "same",
+            data_format="channels_last",
+        )
+
+
+def _taps(height, width, kernel_size, strides):
+    """Say which kernel element joins which pixels of a 'same' convolution.
+
+    Returns
+    -------
+    taps : ndarray of float32 of shape (pixels in, pixels out, kernel_size**2)
+        1 where an input pixel reaches an output pixel through a kernel element.
+    """
+    rows = _taps_along_axis(height, kernel_size, strides[0])
+    columns = _taps_along_axis(width, kernel_size, strides[1])
+    taps = np.einsum("iak,jbl->ijabkl", rows, columns)
+    return taps.reshape(height * width, -1, kernel_size**2)
+
+
+def _taps_along_axis(size, kernel_size, strides):
+    n_outputs = -(-size // strides)
+    # TensorFlow's rule: the odd one of the padded pixels goes to the end.
+    padding = max((n_outputs - 1) * strides + kernel_size - size, 0) // 2
+    taps = np.zeros((size, n_outputs, kernel_size), dtype=np.float32)
+    for output in range(n_outputs):
+        for tap in range(kernel_size):
+            pixel = output * strides + tap - padding
+            if 0 <= pixel < size:
+                taps[pixel, output, tap] = 1
+    return taps

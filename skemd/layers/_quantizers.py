@@ -1,0 +1,147 @@
+"""Rounding to fixed-point formats inside a network."""
+
+import dataclasses
+
+from quantizers import get_fixed_quantizer
+
+from skemd._backend import keras
+from skemd._number_formats._fixed_point import FixedPoint
+
+# To the nearest number, a tie to the even one; saturating.
+_ROUND = get_fixed_quantizer("RND_CONV", "SAT")
+
+
+@keras.saving.register_keras_serializable("skemd")
+class QuantizedDense(keras.layers.Dense):
+    """Keras's dense layer, with kernel and bias rounded to a fixed-point format.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    weight_format : FixedPoint
+        As in :class:`GridConv2D`.
+    **kwargs
+        What ``keras.layers.Dense`` takes, but for the constraints.
+    """
+
+    def __init__(self, units, weight_format, **kwargs):
+        self.weight_format = _as_format(weight_format)
+        constraint = WithinFormat(self.weight_format)
+        super().__init__(
+            units, kernel_constraint=constraint, bias_constraint=constraint, **kwargs
+        )
+
+    def call(self, inputs, training=None):
+        """Multiply with the rounded kernel and add the rounded bias."""
+        kernel = straight_through(self.kernel, self.weight_format)
+        bias = straight_through(self.bias, self.weight_format)
+        return self.activation(keras.ops.matmul(inputs, kernel) + bias)
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        config = super().get_config()
+        del config["kernel_constraint"], config["bias_constraint"]
+        return {**config, "weight_format": _as_dict(self.weight_format)}
+
+
+@keras.saving.register_keras_serializable("skemd")
+class WithinFormat(keras.constraints.Constraint):
+    """Keep weights in the range of a fixed-point format.
+
+    Outside of it, where gradients are zero, they would be stuck.
+
+    Parameters
+    ----------
+    weight_format : FixedPoint
+        The format.
+    """
+
+    def __init__(self, weight_format):
+        self.weight_format = _as_format(weight_format)
+
+    def __call__(self, w):
+        """Move each weight to the nearest number in the range."""
+        return keras.ops.clip(w, self.weight_format.lowest, self.weight_format.highest)
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        return {"weight_format": _as_dict(self.weight_format)}
+
+
+@keras.saving.register_keras_serializable("skemd")
+class StraightThroughQuantizer(keras.layers.Layer):
+    """Round to a fixed-point format; gradients pass as if nothing was rounded.
+
+    Parameters
+    ----------
+    bits : int
+        All bits of the format, the sign among them.
+    integer_bits : int, default=1
+        How many of them stand before the binary point, without the sign; the chip's
+        codes have one, for a range of [0, 2).
+    signed : bool, default=False
+        Whether one bit is the sign.
+    **kwargs
+        What every layer of Keras takes.
+    """
+
+    def __init__(self, bits, integer_bits=1, signed=False, **kwargs):
+        super().__init__(**kwargs)
+        self.format = FixedPoint(bits, integer_bits, signed)
+
+    def call(self, inputs):
+        """Round and saturate."""
+        return straight_through(inputs, self.format)
+
+    def compute_output_shape(self, input_shape):
+        """Return the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        return {**super().get_config(), **dataclasses.asdict(self.format)}
+
+
+def straight_through(values, number_format):
+    """Round to a fixed-point format; gradients pass as if nothing was rounded.
+
+    Values are rounded to the nearest number of the format, a tie to the even one, and
+    saturate at its ends; outside of these their gradient is zero. The rounding is that
+    of the package ``quantizers``, as hls4ml has it.
+
+    Parameters
+    ----------
+    values : tensor or keras.Variable of any shape
+        Pure numbers, float32.
+    number_format : FixedPoint or None
+        Of at most 24 bits, more than which float32 does not hold; None leaves the
+        values as they are.
+
+    Returns
+    -------
+    values : tensor of the same shape
+        Pure numbers, those of the format.
+    """
+    if number_format is None:
+        return values
+    sign = number_format.signed
+    integer_bits = number_format.integer_bits
+    fraction_bits = number_format.bits - sign - integer_bits
+    # Not all backends take plain numbers here.
+    parts = (
+        keras.ops.convert_to_tensor(float(part), dtype="float32")
+        for part in (sign, integer_bits, fraction_bits)
+    )
+    return _ROUND(keras.ops.convert_to_tensor(values), *parts)
+
+
+def _as_format(weight_format):
+    """Return a format that may come as a dict, from a layer's configuration."""
+    if isinstance(weight_format, dict):
+        return FixedPoint(**weight_format)
+    return weight_format
+
+
+def _as_dict(weight_format):
+    return weight_format and dataclasses.asdict(weight_format)

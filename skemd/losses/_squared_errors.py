@@ -1,0 +1,178 @@
+"""Squared errors as losses: plain, weighted, and at three resolutions at once."""
+
+import numpy as np
+
+from skemd._backend import keras
+from skemd._checks import check_choice
+
+__all__ = [
+    "MeanSquaredError",
+    "TelescopeLoss",
+    "WeightedMeanSquaredError",
+    "supercell_weights",
+    "supercells",
+]
+
+
+@keras.saving.register_keras_serializable("skemd")
+class MeanSquaredError(keras.losses.Loss):
+    """Mean over the cells of the squared difference.
+
+    Parameters
+    ----------
+    name : str, default="mse"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
+    """
+
+    def __init__(self, name="mse", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        """Return a value for each sample."""
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+
+@keras.saving.register_keras_serializable("skemd")
+class WeightedMeanSquaredError(keras.losses.Loss):
+    r"""Mean over the cells of the squared difference times the larger charge.
+
+    .. math:: \frac1n \sum_i (y_i - p_i)^2 \max(y_i, p_i)
+
+    Parameters
+    ----------
+    name : str, default="weighted_mse"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
+    """
+
+    def __init__(self, name="weighted_mse", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        """Return a value for each sample."""
+        return _weighted_square(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable("skemd")
+class TelescopeLoss(keras.losses.Loss):
+    r"""Weighted squared errors of the wafer at three resolutions at once.
+
+    To the error of the trigger cells it adds that of sums of 2 x 2 neighboring cells
+    (36 overlapping ones: 12 that tile the faces, 15 shifted inside the faces and 9
+    across the seams between them) and of the three faces:
+
+    .. math:: 4 L(48) + 2 L(36, w) + L(3), \quad
+        L(n, w) = \frac1n \sum_i w_i (y_i - p_i)^2 \max(y_i, p_i).
+
+    Parameters
+    ----------
+    weights : {"corrected", "reference"}, default="corrected"
+        The weights w of the 2 x 2 sums. "corrected" counts each trigger cell once, in
+        equal parts over the sums that it is in, which makes the weights add up to 12.
+        "reference" is what the published code has: an operator precedence slip there
+        turns 13/48 into 1/3 and 7/24 into 5/12, three times each.
+    name : str, default="telescope"
+        What Keras calls it.
+    **kwargs
+        What every loss of Keras takes.
+
+    References
+    ----------
+    G. Di Guglielmo et al., "A Reconfigurable Neural Network ASIC for Detector
+    Front-End Data Compression at the HL-LHC", IEEE Trans. Nucl. Sci. 68 (2021) 2179,
+    arXiv:2105.01683.
+    """
+
+    def __init__(self, weights="corrected", name="telescope", **kwargs):
+        check_choice(weights, "weights", ("corrected", "reference"))
+        super().__init__(name=name, **kwargs)
+        self.weights = weights
+        members, face_of_cell = supercells(), np.arange(48) // 16
+        self._to_36 = _membership(members)
+        self._to_3 = _membership([np.flatnonzero(face_of_cell == f) for f in range(3)])
+        self._weights_36 = supercell_weights(weights).astype(np.float32)
+
+    def call(self, y_true, y_pred):
+        """Return a value for each sample."""
+        if y_pred.shape[-1] != 48:
+            raise ValueError(
+                "The telescope loss is made for the wafer's 48 trigger cells; got "
+                f"{y_pred.shape[-1]}. Use another loss for this geometry."
+            )
+        total = 4.0 * _weighted_square(y_true, y_pred)
+        total = total + 2.0 * _weighted_square(
+            keras.ops.matmul(y_true, self._to_36),
+            keras.ops.matmul(y_pred, self._to_36),
+            keras.ops.convert_to_tensor(self._weights_36),
+        )
+        return total + _weighted_square(
+            keras.ops.matmul(y_true, self._to_3), keras.ops.matmul(y_pred, self._to_3)
+        )
+
+    def get_config(self):
+        """Return the parameters of the constructor."""
+        return {**super().get_config(), "weights": self.weights}
+
+
+def supercells():
+    """Return the telescope's 2 x 2 sums of cells.
+
+    Returns
+    -------
+    members : list of 36 sorted lists of 4 int
+        12 that tile the faces, then 15 shifted ones inside the faces, then 9 across
+        the seams.
+    """
+    face = np.arange(16).reshape(4, 4)
+    corners = [(i, j) for i in range(3) for j in range(3)]
+    tiling = [(i, j) for i, j in corners if i % 2 == j % 2 == 0]
+    shifted = [corner for corner in corners if corner not in tiling]
+    members = [
+        (16 * number + face[i : i + 2, j : j + 2]).ravel()
+        for blocks in (tiling, shifted)
+        for number in range(3)
+        for i, j in blocks
+    ]
+    # Along a seam the first row of a face meets the last column of the next face.
+    for number in range(3):
+        row = 16 * number + face[0]
+        column = 16 * ((number + 1) % 3) + face[::-1, 3]
+        members += [np.r_[row[k : k + 2], column[k : k + 2]] for k in range(3)]
+    return [sorted(cells.tolist()) for cells in members]
+
+
+def supercell_weights(weights):
+    """Return the telescope's weight for each of its 2 x 2 sums.
+
+    Parameters
+    ----------
+    weights : {"corrected", "reference"}
+        See :class:`TelescopeLoss`.
+
+    Returns
+    -------
+    weights : ndarray of shape (36,)
+        A quarter of the sum of 1 / (sums that a cell is in) over a sum's four cells.
+    """
+    members = supercells()
+    coverage = np.bincount(np.concatenate(members), minlength=48)
+    values = np.array([(1 / coverage[cells]).sum() / 4 for cells in members])
+    if weights == "reference":
+        values[np.isclose(values, 13 / 48)] = 1 / 3
+        values[np.isclose(values, 7 / 24)] = 5 / 12
+    return values
+
+
+def _weighted_square(y_true, y_pred, weights=1.0):
+    larger = keras.ops.maximum(y_true, y_pred)
+    return keras.ops.mean(keras.ops.square(y_true - y_pred) * larger * weights, axis=-1)
+
+
+def _membership(members):
+    matrix = np.zeros((48, len(members)), dtype=np.float32)
+    for column, cells in enumerate(members):
+        matrix[cells, column] = 1
+    return matrix

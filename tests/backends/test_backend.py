@@ -1,0 +1,166 @@
+"""Which Keras backend runs: each case in a process of its own."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from repository import HELPERS, ROOT
+from small_data import run_python
+
+SHOW_BACKEND = (
+    "from skemd._backend import keras; print(keras.backend.backend(), end='')"
+)
+MISSING = [
+    name for name in ("torch", "tensorflow") if not importlib.util.find_spec(name)
+]
+needs_a_missing_backend = pytest.mark.skipif(
+    not MISSING, reason="every backend is installed"
+)
+
+
+def run_with_home(code, home, **environment):
+    environment = {"KERAS_HOME": str(home), **environment}
+    return run_python(code, unset=("KERAS_BACKEND",), **environment)
+
+
+def backend_of(outcome):
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def test_jax_runs_where_nobody_has_chosen(tmp_path):
+    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "jax"
+    # Keras has written a file by itself by now, which is nobody's choice.
+    config = tmp_path / "keras.json"
+    if config.exists():
+        assert json.loads(config.read_text())["backend"] == "tensorflow"
+    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "jax"
+
+
+def test_the_file_that_keras_writes_is_nobodys_choice(tmp_path):
+    written = {
+        "floatx": "float32",
+        "epsilon": 1e-07,
+        "backend": "tensorflow",
+        "image_data_format": "channels_last",
+    }
+    (tmp_path / "keras.json").write_text(json.dumps(written, indent=4))
+    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "jax"
+
+
+def test_the_environment_variable_is_respected(tmp_path):
+    outcome = run_with_home(SHOW_BACKEND, tmp_path, KERAS_BACKEND="numpy")
+    assert backend_of(outcome) == "numpy"
+
+
+def test_a_backend_in_the_file_is_respected(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "numpy"}')
+    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "numpy"
+
+
+def test_the_environment_variable_beats_the_file(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "numpy"}')
+    outcome = run_with_home(SHOW_BACKEND, tmp_path, KERAS_BACKEND="jax")
+    assert backend_of(outcome) == "jax"
+
+
+def test_a_keras_that_is_already_imported_wins(tmp_path):
+    code = (
+        "import os, keras\n"
+        "del os.environ['KERAS_BACKEND']\n"
+        "import skemd\n"
+        "skemd.EMDAutoencoder\n"
+        "assert 'KERAS_BACKEND' not in os.environ\n" + SHOW_BACKEND
+    )
+    outcome = run_with_home(code, tmp_path, KERAS_BACKEND="numpy")
+    assert backend_of(outcome) == "numpy"
+
+
+def test_a_backend_that_cannot_train_says_so(tmp_path):
+    code = (
+        "import numpy as np, skemd\n"
+        "skemd.EMDAutoencoder(loss='mse', geometry='line').fit(np.ones((4, 3)))"
+    )
+    outcome = run_with_home(code, tmp_path, KERAS_BACKEND="numpy")
+    assert outcome.returncode != 0
+    assert "NotImplementedError: skemd trains on the Keras backends" in outcome.stderr
+    assert "'numpy'" in outcome.stderr
+
+
+@needs_a_missing_backend
+@pytest.mark.parametrize("chosen_in", ["environment", "file"])
+def test_a_backend_that_is_not_installed_is_named(chosen_in, tmp_path):
+    environment = {}
+    if chosen_in == "environment":
+        environment["KERAS_BACKEND"] = MISSING[0]
+        where = "KERAS_BACKEND"
+    else:
+        (tmp_path / "keras.json").write_text(json.dumps({"backend": MISSING[0]}))
+        where = str(tmp_path / "keras.json")
+    outcome = run_with_home("from skemd import EMDRegressor", tmp_path, **environment)
+    assert outcome.returncode != 0
+    last = outcome.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError")
+    assert where in last
+    assert f"the Keras backend '{MISSING[0]}', which is not installed" in last
+    assert f"pip install {MISSING[0]}" in last
+
+
+@needs_a_missing_backend
+def test_what_needs_no_network_works_without_the_backend(tmp_path):
+    code = (
+        "import sys, skemd\n"
+        "from skemd import WaferRemapper, emd_score, datasets, distance, geometry\n"
+        "from skemd.metrics import emd_scorer\n"
+        "assert 'keras' not in sys.modules\n"
+    )
+    outcome = run_with_home(code, tmp_path, KERAS_BACKEND=MISSING[0])
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_processes_of_a_search_run_on_the_same_backend(tmp_path):
+    code = (
+        "import joblib\n"
+        "def backend():\n"
+        "    from skemd._backend import keras\n"
+        "    return keras.backend.backend()\n"
+        "if __name__ == '__main__':\n"
+        "    here = backend()\n"
+        "    tasks = [joblib.delayed(backend)()]\n"
+        "    there = joblib.Parallel(n_jobs=2)(tasks)\n"
+        "    print(here, *there, end='')\n"
+    )
+    assert backend_of(run_with_home(code, tmp_path)) == "jax jax"
+
+
+SETTINGS = """
+import sys
+import numpy as np
+from skemd._backend import keras
+if sys.argv[1] == "changed":
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_image_data_format("channels_first")
+from skemd import EMDRegressor
+from small_data import small_pairs, small_wafers, tiny_autoencoder
+
+pairs, y = small_pairs()
+np.save(sys.argv[2], EMDRegressor.from_pretrained().predict(pairs))
+np.save(sys.argv[3], tiny_autoencoder().fit(small_wafers()).transform(small_wafers()))
+if sys.argv[1] == "changed":
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert keras.config.image_data_format() == "channels_first"
+"""
+
+
+def test_settings_for_other_networks_of_the_process_do_not_matter(tmp_path):
+    results = []
+    for settings in ("default", "changed"):
+        paths = [tmp_path / f"{settings}_{name}.npy" for name in ("distance", "code")]
+        folders = f"{HELPERS}:{ROOT}"
+        outcome = run_python(SETTINGS, settings, *paths, PYTHONPATH=folders)
+        assert outcome.returncode == 0, outcome.stderr
+        results.append([np.load(path) for path in paths])
+    for default, changed in zip(*results, strict=True):
+        assert changed.dtype == default.dtype
+        np.testing.assert_array_equal(changed, default)

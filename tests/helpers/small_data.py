@@ -1,0 +1,124 @@
+"""Small wafers, pairs and networks that the tests of the estimators share.
+
+Fitted estimators are made once a session: compiling their networks is what takes
+time. Tests must not change them; a test that has to takes a copy or fits its own.
+"""
+
+import atexit
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from skemd import EMDAutoencoder, EMDRegressor
+from skemd._backend import keras
+from skemd._training._loop import ProgressBar
+from skemd.distance import paired_emd
+from skemd.geometry import hgcal_wafer
+
+N_CELLS = 48
+
+
+def _compile_equal_networks_once():
+    """Keep compiled programs for the session: compiling takes most of its time."""
+    if keras.backend.backend() != "jax":
+        return
+    import jax
+
+    folder = tempfile.TemporaryDirectory(prefix="skemd-tests-")
+    jax.config.update("jax_compilation_cache_dir", folder.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    atexit.register(folder.cleanup)
+
+
+_compile_equal_networks_once()
+
+TINY_TRAINING = {"kernel_size": 3, "epochs": 2, "batch_size": 32, "random_state": 0}
+TINY_REGRESSOR = {"n_filters": 4, "n_conv_layers": 1, "n_dense_units": 64}
+TINY_AUTOENCODER = {"loss": "mse", "n_filters": 4, "n_components": 8}
+
+
+def small_wafers(n_samples=60, seed=0, n_cells=N_CELLS):
+    """Sparse random wafers, each with some charge, in counts."""
+    rng = np.random.RandomState(seed)
+    charges = rng.gamma(1.0, 30.0, size=(n_samples, n_cells))
+    charges[rng.rand(n_samples, n_cells) < 0.6] = 0
+    charges[np.arange(n_samples), rng.randint(n_cells, size=n_samples)] += 50
+    return charges
+
+
+def small_pairs(n_pairs=60, seed=0, n_cells=N_CELLS):
+    """Flat pairs of unrelated wafers with their exact EMD, on the wafer or a line."""
+    A = small_wafers(n_pairs, 2 * seed + 100, n_cells)
+    B = small_wafers(n_pairs, 2 * seed + 101, n_cells)
+    geometry = "wafer" if n_cells == N_CELLS else "line"
+    return np.hstack([A, B]), paired_emd(A, B, geometry=geometry)
+
+
+def tiny_regressor(**parameters):
+    return EMDRegressor(**{**TINY_TRAINING, **TINY_REGRESSOR, **parameters})
+
+
+def tiny_autoencoder(**parameters):
+    return EMDAutoencoder(**{**TINY_TRAINING, **TINY_AUTOENCODER, **parameters})
+
+
+@functools.cache
+def fitted_regressor(head="bounded"):
+    return tiny_regressor(head=head).fit(*small_pairs())
+
+
+@functools.cache
+def fitted_line_regressor():
+    pairs, y = small_pairs(40, n_cells=6)
+    return tiny_regressor(geometry="line", n_dense_units=8).fit(pairs, y)
+
+
+@functools.cache
+def fitted_autoencoder(latent_bits=None):
+    return tiny_autoencoder(latent_bits=latent_bits).fit(small_wafers())
+
+
+@functools.cache
+def fitted_image_autoencoder(layout):
+    images = hgcal_wafer().layout(layout).apply(small_wafers())
+    return tiny_autoencoder().fit(images)
+
+
+def fitted_weights(estimator):
+    return [np.array(weight) for weight in estimator.network_.weights]
+
+
+def weights_are_equal(one, other):
+    pairs = zip(fitted_weights(one), fitted_weights(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def interrupt_at(monkeypatch, n_updates):
+    """Press Ctrl-C at some step of the training."""
+
+    class InterruptedBar(ProgressBar):
+        n_left = n_updates
+
+        def update(self, done, note=""):
+            InterruptedBar.n_left -= 1
+            if InterruptedBar.n_left < 0:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("skemd._training._loop.ProgressBar", InterruptedBar)
+
+
+def run_python(code, *arguments, unset=(), **environment):
+    """Run code in a fresh process and return its outcome."""
+    inherited = {key: value for key, value in os.environ.items() if key not in unset}
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**inherited, **environment},
+    )

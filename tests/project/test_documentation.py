@@ -1,0 +1,193 @@
+"""What the pages say is true: their code runs, their links and names exist."""
+
+import functools
+import importlib
+import re
+import shlex
+import warnings
+from importlib import metadata
+from itertools import pairwise
+
+import pytest
+import small_data  # noqa: F401 (keeps compiled programs for the session)
+from pages import NOT_RUN, ROOT, code_blocks, linked_files, name_of, pages
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, _search
+
+from skemd import EMDAutoencoder, EMDRegressor, datasets
+
+PAGES = pages()
+MOST_WAFERS = 200
+MOST_PAIRS = 200
+N_BLOCKS_NOT_RUN = 2
+
+
+def with_python(paths):
+    """Return the pages that have code, as parameters by their names."""
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    return [
+        pytest.param(path, id=name_of(path))
+        for path, text in texts.items()
+        if code_blocks(text, "python")
+    ]
+
+
+@pytest.fixture
+def small_sizes(monkeypatch):
+    """Give pages fewer wafers, pairs, epochs and folds, and change nothing else."""
+    make_wafers, make_pairs = datasets.make_wafers, datasets.make_pairs
+
+    def few_wafers(n_samples=1000, **options):
+        return make_wafers(min(n_samples, MOST_WAFERS), **options)
+
+    def few_pairs(X, n_pairs, **options):
+        return make_pairs(X, min(n_pairs, MOST_PAIRS), **options)
+
+    def one_epoch(fit):
+        @functools.wraps(fit)
+        def wrapped(self, *arguments, **options):
+            asked, self.epochs = self.epochs, 1
+            try:
+                return fit(self, *arguments, **options)
+            finally:
+                self.epochs = asked
+
+        return wrapped
+
+    monkeypatch.setattr(datasets, "make_wafers", few_wafers)
+    monkeypatch.setattr(datasets, "make_pairs", few_pairs)
+    monkeypatch.setattr(_search, "check_cv", lambda *_, **__: KFold(2))
+    for estimator in (EMDAutoencoder, EMDRegressor):
+        monkeypatch.setattr(estimator, "fit", one_epoch(estimator.fit))
+
+
+@pytest.mark.parametrize("path", with_python(PAGES))
+def test_the_code_of_a_page_runs(path, small_sizes, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    for block in code_blocks(path.read_text(encoding="utf-8"), "python"):
+        if block.reason:
+            continue
+        # Blank lines in front, so that a traceback has the line of the page.
+        source = "\n" * (block.line - 1) + block.text
+        with warnings.catch_warnings():
+            # One epoch is not enough, which is no fault of the page.
+            warnings.filterwarnings("ignore", ".* dead", UserWarning)
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            exec(compile(source, name_of(path), "exec"), namespace)
+
+
+def test_blocks_that_are_not_run_say_why():
+    blocks = [
+        (name_of(path), block)
+        for path in PAGES
+        for block in code_blocks(path.read_text(encoding="utf-8"), "python")
+    ]
+    assert len(blocks) > 20
+    not_run = [name for name, block in blocks if block.reason]
+    assert len(not_run) == N_BLOCKS_NOT_RUN, not_run
+
+
+def test_a_block_is_read_with_its_line_and_reason():
+    page = f"""Title
+
+    {NOT_RUN} takes a day
+
+    .. code-block:: python
+
+        a = 1
+
+        if a:
+            b = 2
+
+    Text.
+
+.. code-block:: bash
+
+    ls
+"""
+    (block,) = code_blocks(page, "python")
+    assert block.text == "a = 1\n\nif a:\n    b = 2\n"
+    assert block.reason == "takes a day"
+    assert page.splitlines()[block.line] == "        a = 1"
+    (other,) = code_blocks(page, "bash")
+    assert (other.text, other.reason) == ("ls\n", "")
+
+
+def extras():
+    return set(metadata.metadata("skemd").get_all("Provides-Extra"))
+
+
+def benchmark_names():
+    main = importlib.import_module("benchmarks.__main__")
+    return {*main.SPEED, *main.REPORTS}
+
+
+def faults_of_command(command):
+    """Return what a command of a page names that is not there."""
+    words = shlex.split(command, comments=True)
+    faults = []
+    for name in re.findall(r"\[([a-z,]+)\]", command):
+        faults += sorted(set(name.split(",")) - extras())
+    for word, following in pairwise(words):
+        if word == "-m" and following == "benchmarks":
+            rest = words[words.index("benchmarks") + 1 :]
+            named = [name for name in rest if not name.startswith("-")]
+            faults += sorted(set(named) - benchmark_names())
+    for script in [word for word in words if word.endswith(".py")]:
+        if not (ROOT / script).exists():
+            faults.append(script)
+            continue
+        source = (ROOT / script).read_text(encoding="utf-8")
+        options = [word.split("=")[0] for word in words if word.startswith("--")]
+        faults += [option for option in options if f'"{option}"' not in source]
+    return faults
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=name_of(p)) for p in PAGES])
+def test_commands_of_a_page_name_what_there_is(path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    blocks = code_blocks(path.read_text(encoding="utf-8"), "bash")
+    commands = [line for block in blocks for line in block.text.splitlines()]
+    assert [fault for command in commands for fault in faults_of_command(command)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "faults"),
+    [
+        ('pip install ".[plot,nothing]"', ["nothing"]),
+        ("python -m benchmarks exact slow", ["slow"]),
+        ("python examples/no.py", ["examples/no.py"]),
+        ("python examples/chip.py --color red --wafers 3", ["--color"]),
+        ("python examples/chip.py --wafers 3  # --color", []),
+    ],
+)
+def test_a_wrong_command_would_be_found(command, faults, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    assert faults_of_command(command) == faults
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=name_of(p)) for p in PAGES])
+def test_files_that_a_page_links_exist(path):
+    missing = [
+        target for target in linked_files(path) if not (path.parent / target).exists()
+    ]
+    assert missing == []
+
+
+def test_files_lie_within_two_clicks_of_the_readme():
+    readme = set(linked_files(ROOT / "README.rst"))
+    two_clicks = readme | {
+        target
+        for page in readme
+        if page.endswith(".rst") and "/" not in page
+        for target in linked_files(ROOT / page)
+    }
+    where = {
+        "skemd/losses/_squares.py": "class TelescopeLoss",
+        "skemd/geometry.py": "def _wafer_positions",
+        "skemd/_training/_loop.py": "def train(",
+    }
+    for path, definition in where.items():
+        assert path in two_clicks
+        assert definition in (ROOT / path).read_text(encoding="utf-8")
