@@ -1,7 +1,30 @@
-"""Small wafers for the tests, made by a few lines of NumPy."""
+"""Small wafers for the tests, and one store of compiled programs for all processes."""
+
+import atexit
+import os
+import tempfile
 
 import numpy as np
 import pytest
+
+
+def _share_compiled_programs():
+    """Let the processes of a run compile each network once: most of its time is that.
+
+    The first process makes the folder; workers and the children of tests inherit it.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = tempfile.TemporaryDirectory(
+        prefix="skemd-tests-", ignore_cleanup_errors=True
+    )
+    atexit.register(folder.cleanup)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+_share_compiled_programs()
 
 
 @pytest.fixture

@@ -4,38 +4,19 @@ Fitted estimators are made once a session: compiling their networks is what take
 time. Tests must not change them; a test that has to takes a copy or fits its own.
 """
 
-import atexit
 import functools
 import os
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 
 from skemd import EMDAutoencoder, EMDRegressor
-from skemd._backend import keras
 from skemd._training._loop import ProgressBar
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 
 N_CELLS = 48
-
-
-def _compile_equal_networks_once():
-    """Keep compiled programs for the session: compiling takes most of its time."""
-    if keras.backend.backend() != "jax":
-        return
-    import jax
-
-    folder = tempfile.TemporaryDirectory(prefix="skemd-tests-")
-    jax.config.update("jax_compilation_cache_dir", folder.name)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    atexit.register(folder.cleanup)
-
-
-_compile_equal_networks_once()
 
 TINY_TRAINING = {"kernel_size": 3, "epochs": 2, "batch_size": 32, "random_state": 0}
 TINY_REGRESSOR = {"n_filters": 4, "n_conv_layers": 1, "n_dense_units": 64}
