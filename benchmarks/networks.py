@@ -20,7 +20,6 @@ from skemd import EMDAutoencoder, EMDRegressor, layers
 from skemd._autoencoder._loss import resolve_loss
 from skemd._backend import keras
 from skemd._input._scaling import scaled
-from skemd._persistence import BUILDERS
 from skemd._training._loop import batches_of_rows
 from skemd._training._step import TrainStep
 from skemd.datasets import make_pairs, make_wafers
@@ -131,7 +130,7 @@ def from_keras_layers(network):
     }
     with mock.patch.multiple(layers, **swaps):
         seeds = seeds_from(np.random.RandomState(0))
-        model = BUILDERS[network.builder](**network.config, seeds=seeds)
+        model = network.builder(**network.config, seeds=seeds)
     model.set_weights(network.weights)
     return model
 

@@ -11,6 +11,7 @@ import cloudpickle
 import joblib
 import numpy as np
 import pytest
+from processes import run_python
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -24,7 +25,6 @@ from small_data import (
     fitted_regressor,
     fitted_weights,
     interrupt_at,
-    run_python,
     small_wafers,
     tiny_autoencoder,
     tiny_regressor,

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from processes import run_python
 from repository import HELPERS, ROOT
-from small_data import run_python
 
 SHOW_BACKEND = (
     "from skemd._backend import keras; print(keras.backend.backend(), end='')"
@@ -119,6 +119,7 @@ def test_what_needs_no_network_works_without_the_backend(tmp_path):
     assert outcome.returncode == 0, outcome.stderr
 
 
+@pytest.mark.exhaustive
 def test_processes_of_a_search_run_on_the_same_backend(tmp_path):
     code = (
         "import joblib\n"
@@ -153,6 +154,7 @@ if sys.argv[1] == "changed":
 """
 
 
+@pytest.mark.exhaustive
 def test_settings_for_other_networks_of_the_process_do_not_matter(tmp_path):
     results = []
     for settings in ("default", "changed"):

@@ -4,8 +4,9 @@ import importlib.util
 
 import numpy as np
 import pytest
+from processes import run_python
 from repository import HELPERS, ROOT
-from small_data import run_python, small_pairs
+from small_data import small_pairs
 
 from skemd import EMDRegressor
 

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from processes import run_python
 from repository import ROOT
-from small_data import run_python
 
 import skemd
 from skemd.datasets import make_wafers

@@ -105,6 +105,7 @@ def test_a_task_on_the_cluster_may_ask_for_labels_itself(cluster):
     np.testing.assert_array_equal(found, [expected, expected])
 
 
+@pytest.mark.exhaustive
 def test_labels_survive_the_death_of_a_worker(cluster, monkeypatch):
     n_pairs = 200_000
     A, B, rows = many_pairs(n_pairs)
@@ -151,6 +152,7 @@ def search_with(score):
     )
 
 
+@pytest.mark.exhaustive
 def test_a_grid_search_survives_the_death_of_a_worker(cluster, tmp_path):
     # Indices of so many wafers are large enough to be left with a worker.
     X = small_wafers(300)

@@ -42,6 +42,7 @@ def test_codes_are_those_of_fractions_with_other_sums(rounding, accumulator):
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("links", LINK_FORMATS)
 @all_formats
 def test_not_one_of_100_000_wafers_differs_from_double_precision(links, formats):

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*components of the code are dea
 CHIP = {"n_filters": 8, "n_components": 16}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("links", LINK_FORMATS)
 def test_not_one_of_100_000_wafers_differs(links):
     fitted = tiny_autoencoder(**CHIP, n_output_links=links).fit(small_wafers(300))
@@ -62,6 +63,7 @@ def test_other_geometries_have_their_own_layout():
     np.testing.assert_array_equal(encoder.transform(X), fitted.transform(X))
 
 
+@pytest.mark.exhaustive
 def test_the_example_writes_the_folder(tmp_path):
     example = ROOT / "examples" / "chip.py"
     sizes = {"--wafers": 300, "--epochs": 1, "--links": 2, "--loss": "mse"}

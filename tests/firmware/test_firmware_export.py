@@ -7,7 +7,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from encoders import fitted_for_the_chip, with_chip_formats
-from small_data import run_python, small_wafers, tiny_autoencoder
+from processes import run_python
+from small_data import small_wafers, tiny_autoencoder
 
 from skemd import WaferRemapper
 from skemd.datasets import make_wafers

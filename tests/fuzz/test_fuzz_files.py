@@ -12,6 +12,7 @@ from repository import ROOT
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_found():
     kinds = ("csv", "gzip", "parquet", "root")
     command = [sys.executable, "-m", "tests.fuzz.fuzz_files", "--files", "100"]

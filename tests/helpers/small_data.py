@@ -5,9 +5,6 @@ time. Tests must not change them; a test that has to takes a copy or fits its ow
 """
 
 import functools
-import os
-import subprocess
-import sys
 
 import numpy as np
 
@@ -91,15 +88,3 @@ def interrupt_at(monkeypatch, n_updates):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr("skemd._training._loop.ProgressBar", InterruptedBar)
-
-
-def run_python(code, *arguments, unset=(), **environment):
-    """Run code in a fresh process and return its outcome."""
-    inherited = {key: value for key, value in os.environ.items() if key not in unset}
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**inherited, **environment},
-    )

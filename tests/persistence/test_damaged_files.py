@@ -218,6 +218,7 @@ def test_a_geometry_that_would_fill_the_memory_is_refused(tmp_path):
         skemd.load(tmp_path / "x")
 
 
+@pytest.mark.exhaustive
 def test_the_fuzzer_finds_nothing(tmp_path, capsys):
     from tests.fuzz.fuzz_saved import fuzz
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from processes import run_python
 from repository import HELPERS, ROOT
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -22,7 +23,6 @@ from small_data import (
     fitted_image_autoencoder,
     fitted_line_regressor,
     fitted_regressor,
-    run_python,
     small_pairs,
     small_wafers,
     tiny_autoencoder,

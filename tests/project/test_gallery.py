@@ -72,6 +72,7 @@ def test_it_uses_public_names_only(path):
 
 
 # So short a training leaves dead components.
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:.* dead:UserWarning")
 @pytest.mark.parametrize("path", EXAMPLES, ids=names_of(EXAMPLES))
 def test_it_runs_and_draws(path, tmp_path, capsys):

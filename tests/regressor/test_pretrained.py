@@ -123,6 +123,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
         EMDRegressor.from_pretrained("wafer")
 
 
+@pytest.mark.exhaustive
 def test_training_on_it_beats_training_on_squared_errors(unseen_wafers):
     X = make_wafers(5_000, random_state=0)
     mean_distance = {}

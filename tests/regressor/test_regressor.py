@@ -10,6 +10,7 @@ import cloudpickle
 import joblib
 import numpy as np
 import pytest
+from processes import run_python
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import r2_score
@@ -21,7 +22,6 @@ from small_data import (
     fitted_regressor,
     fitted_weights,
     interrupt_at,
-    run_python,
     small_pairs,
     small_wafers,
     tiny_regressor,

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from processes import run_python
 from repository import HELPERS
-from small_data import run_python
 
 from skemd._backend import keras
 

@@ -137,6 +137,7 @@ def test_a_place_that_cannot_take_the_results_is_refused(out, error, message):
 # Peaks: a copy of the input, which has 58 MB, would come on top of what is allowed
 
 
+@pytest.mark.exhaustive
 @linux_only
 @pytest.mark.parametrize(
     ("name", "allowed"),
@@ -159,6 +160,7 @@ def test_the_measure_sees_a_copy(monkeypatch, tmp_path):
     assert peak[0] == pytest.approx(X.nbytes / 2**20, rel=0.2)
 
 
+@pytest.mark.exhaustive
 @linux_only
 def test_fits_leave_nothing_behind(monkeypatch):
     bench = memory(monkeypatch)

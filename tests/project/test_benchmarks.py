@@ -1,0 +1,151 @@
+"""The benchmarks run, at sizes that take seconds, and say what they measured."""
+
+import functools
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engines import skip_without_simplex
+from processes import run
+from repository import ROOT
+
+from benchmarks import (
+    __main__,
+    chip_cost,
+    exactness,
+    loss_table,
+    other_geometries,
+)
+from benchmarks._compare import Comparison, in_turns
+from skemd.distance import paired_emd
+
+
+def test_rivals_are_timed_in_turns_printed_and_written(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def compare(n_turns):
+        rivals = {name: functools.partial(calls.append, name) for name in ("a", "b")}
+        seconds = in_turns(rivals, n_turns)
+        return [Comparison("some work", "pairs", 100, seconds, "a", {"b": 5})]
+
+    path = tmp_path / "folder" / "speed.json"
+    monkeypatch.setitem(__main__.SPEED, "exact", compare)
+    words = ["exact", "--turns", "2", "--output", str(path)]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    __main__.main()
+    # The first turn does not count.
+    assert calls == ["a", "b"] * 3
+    assert "skemd is faster by" in capsys.readouterr().out
+    (comparison,) = json.loads(path.read_text())["speed"]
+    assert comparison["n_items"] == 100
+    assert {name: len(turns) for name, turns in comparison["seconds"].items()} == {
+        "a": 2,
+        "b": 2,
+    }
+
+
+@pytest.mark.exhaustive
+def test_other_geometries_have_a_row_for_each_head(monkeypatch):
+    table, results = other_geometries.report(
+        n_histograms=300, n_pairs=1_000, epochs=2, n_test_pairs=50
+    )
+    assert len(results) == 4
+    assert {name.rsplit(", ", 1)[1] for name in results} == {"bounded", "potential"}
+    for found in results.values():
+        assert 0 < found["std"] < 1
+        assert f"{found['std']:.4f}" in table
+        assert found["seconds"] > 0
+
+
+@pytest.mark.exhaustive
+def test_benchmarks_print_a_table_and_write_json(tmp_path):
+    path = tmp_path / "speed.json"
+    outcome = run(
+        "-m", "benchmarks", "exact", "--turns", 1, "--output", path, folder=ROOT
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "loop over ot.emd2" in outcome.stdout
+    comparison, *_ = json.loads(path.read_text())["speed"]
+    assert comparison["n_items"] > 0
+    assert all(len(turns) == 1 for turns in comparison["seconds"].values())
+
+
+@pytest.mark.exhaustive
+def test_the_loss_table_has_a_row_for_each_loss(monkeypatch):
+    monkeypatch.setattr(loss_table, "REAL_SAMPLE", Path("no-such-file"))
+    table, results = loss_table.report(n_steps=4, n_generated=300, seeds=(0,))
+    rows = {line.split()[0]: line for line in table.splitlines() if line}
+    assert {*rows} >= {*loss_table.LOSSES}
+    for loss, (run_of_loss,) in results["generated"].items():
+        # The curve was taken by the same network that predicts.
+        differences = np.subtract(run_of_loss["curve"], run_of_loss["mean"])
+        assert np.abs(differences).min() < 1e-5, loss
+        assert run_of_loss["seconds_per_epoch"] > 0
+    (telescope,) = results["generated"]["telescope"]
+    reached = loss_table.time_to_reach(telescope, telescope["curve"][-1])
+    n_epochs = len(telescope["curve"])
+    assert reached <= n_epochs * telescope["seconds_per_epoch"]
+    assert np.isnan(loss_table.time_to_reach(telescope, 0.0))
+
+
+@pytest.mark.exhaustive
+def test_the_table_of_the_chips_cost_has_a_row_for_each_format(monkeypatch):
+    monkeypatch.setattr(chip_cost, "REAL_SAMPLE", Path("no-such-file"))
+    monkeypatch.setattr(chip_cost, "LOSSES", ("mse", "telescope"))
+    asked = []
+
+    class Autoencoder(chip_cost.EMDAutoencoder):
+        def fit(self, X, y=None):
+            asked.append((self.n_output_links, self.loss, self.random_state))
+            return super().fit(X)
+
+    monkeypatch.setattr(chip_cost, "EMDAutoencoder", Autoencoder)
+    with warnings.catch_warnings():
+        # So short a training leaves dead components.
+        warnings.filterwarnings("ignore", ".* dead", UserWarning)
+        table, results = chip_cost.report(n_steps=2, n_generated=100, seeds=(0,))
+    assert len(set(asked)) == 10
+    rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
+    assert rows.keys() >= {"3", "5", "7", "9", "float"}
+    for loss, means in results["generated"].items():
+        assert means.keys() == {"3", "5", "7", "9", "float"}, loss
+        assert np.isfinite([*means.values()]).all()
+        assert np.shape([*means.values()]) == (5, 1)
+    # The row's entries: a mean and a range for each loss, and against floats.
+    expected = np.mean(results["generated"]["telescope"]["3"])
+    assert float(rows["3"][3]) == pytest.approx(expected, abs=1e-3)
+    assert rows["float"][-2:] == ["1.00", "(1.00-1.00)"]
+
+
+def test_an_unknown_benchmark_is_answered_with_the_known_ones(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "all"])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert "learned-emd" in capsys.readouterr().err
+
+
+@pytest.mark.exhaustive
+def test_the_exactness_benchmark_compares_every_kind_of_pairs(monkeypatch):
+    skip_without_simplex()
+    table, results = exactness.report(n_pairs=10_000)
+    by_pot = [name for name in results if "closed form" not in name]
+    n_pairs = sum(results[name]["pot"]["n_pairs"] for name in by_pot)
+    assert n_pairs == 10_000 + exactness.N_PROGRAMS
+    for kind in ("generated", "all single cells", "line(64)", "grid(8, 8)"):
+        assert results[kind]["simplex"]["n_outside"] == 0
+        assert kind in table
+
+
+@pytest.mark.exhaustive
+def test_the_exactness_benchmark_fails_where_an_engine_is_off(monkeypatch):
+    skip_without_simplex()
+
+    def off(A, B, **options):
+        return 1.00001 * paired_emd(A, B, **options)
+
+    monkeypatch.setattr(exactness, "paired_emd", off)
+    with pytest.raises(AssertionError, match=r"generated, simplex: .* worst in row"):
+        exactness.report(n_pairs=10_000)
