@@ -4,8 +4,6 @@ import importlib.util
 import json
 import multiprocessing
 import os
-import re
-import textwrap
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -369,20 +367,3 @@ def test_a_regressor_fitted_in_a_worker_equals_one_fitted_here():
             joblib.delayed(tiny_regressor().fit)(*small_pairs()) for _ in "a"
         )
     assert weights_are_equal(found, fitted_regressor())
-
-
-# The page
-
-
-def test_what_the_page_shows_runs(tmp_path, monkeypatch, capsys):
-    page = (ROOT / "docs" / "persistence.rst").read_text()
-    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", page)
-    assert len(blocks) >= 4
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in blocks:
-        exec(textwrap.dedent(block), names)
-    shown = re.search(r"prints ::\n\n((?:    .*\n)+)", page)[1]
-    out = capsys.readouterr().out
-    assert " ".join(shown.split()) in out
-    assert names["codes"].shape == (500, 16)

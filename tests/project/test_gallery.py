@@ -13,7 +13,6 @@ import pytest
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
-import small_data  # noqa: F401 - compiles equal networks once
 from repository import ROOT
 
 EXAMPLES = sorted((ROOT / "examples" / "gallery").glob("*.py"))
@@ -38,6 +37,17 @@ class AtSmallSize(ast.NodeTransformer):
 
 def names_of(paths):
     return [path.stem for path in paths]
+
+
+# The others train networks, or compare many algorithms.
+RUNS = [
+    pytest.param(
+        path,
+        id=path.stem,
+        marks=() if path.stem == "plot_exact_emd" else pytest.mark.exhaustive,
+    )
+    for path in EXAMPLES
+]
 
 
 def test_there_are_enough():
@@ -72,9 +82,8 @@ def test_it_uses_public_names_only(path):
 
 
 # So short a training leaves dead components.
-@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:.* dead:UserWarning")
-@pytest.mark.parametrize("path", EXAMPLES, ids=names_of(EXAMPLES))
+@pytest.mark.parametrize("path", RUNS)
 def test_it_runs_and_draws(path, tmp_path, capsys):
     tree = AtSmallSize().visit(ast.parse(path.read_text(encoding="utf-8")))
     small = tmp_path / path.name

@@ -1,5 +1,6 @@
 """Training on several devices, by Keras's own way of asking for it."""
 
+import functools
 import json
 
 import numpy as np
@@ -24,10 +25,10 @@ from small_data import small_pairs, small_wafers
 from small_data import tiny_autoencoder, tiny_regressor
 from skemd._backend import keras
 import jax
-from skemd import _stepping
+from skemd._training import _step
 
 seen = set()
-place = _stepping._among_devices
+place = _step._among_devices
 
 def recorded(array, distribution):
     array = place(array, distribution)
@@ -36,42 +37,43 @@ def recorded(array, distribution):
         seen.add(array.addressable_shards[0].data.shape[0])
     return array
 
-_stepping._among_devices = recorded
+_step._among_devices = recorded
 X, (pairs, y) = small_wafers(), small_pairs()
+FITS = {
+    "mse": lambda: tiny_autoencoder().fit(X),
+    "regressor": lambda: tiny_regressor().fit(pairs, y),
+    "emd": lambda: tiny_autoencoder(loss="emd", early_stopping=False).fit(X),
+}
+DATA = {"mse": X, "regressor": pairs, "emd": X}
+networks = sys.argv[1:]
 found = {}
 for name in ("one", "two"):
     if name == "two":
         keras.distribution.set_distribution(keras.distribution.DataParallel())
-    fits = {
-        "regressor": tiny_regressor().fit(pairs, y),
-        "mse": tiny_autoencoder().fit(X),
-        "emd": tiny_autoencoder(loss="emd", early_stopping=False).fit(X),
-    }
+    fits = {network: FITS[network]() for network in networks}
     found[name] = {key: fit.history_ for key, fit in fits.items()}
-    predicted = {
-        "regressor": fits["regressor"].predict(pairs),
-        "mse": fits["mse"].predict(X),
-        "emd": fits["emd"].predict(X),
-    }
+    predicted = {key: fit.predict(DATA[key]) for key, fit in fits.items()}
     found[name]["predicted"] = {k: v.tolist() for k, v in predicted.items()}
-    weights = fits["mse"].model_.trainable_variables
+    weights = fits[networks[0]].model_.trainable_variables
     found[name]["devices"] = len(weights[0].value.sharding.device_set)
 try:
     tiny_autoencoder(batch_size=31).fit(X)
 except ValueError as error:
     found["odd"] = str(error)
 keras.distribution.set_distribution(None)
-found["afterwards"] = fits["mse"].predict(X).tolist()
+found["afterwards"] = fits[networks[0]].predict(DATA[networks[0]]).tolist()
 found["seen"] = sorted(seen)
 found["n_devices"] = jax.device_count()
 print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def trained():
+@functools.cache
+def trained(*networks):
+    """Return what networks learn and predict on one device, and on two."""
     outcome = run_python(
         TRAIN,
+        *networks,
         PYTHONPATH=str(HELPERS),
         KERAS_BACKEND="jax",
         **TWO_DEVICES,
@@ -80,31 +82,42 @@ def trained():
     return json.loads(outcome.stdout)
 
 
-@pytest.mark.parametrize("network", ["regressor", "mse", "emd"])
-def test_losses_on_two_devices_are_those_on_one(trained, network):
-    one, two = trained["one"][network], trained["two"][network]
+def check_two_are_as_one(found, network):
+    one, two = found["one"][network], found["two"][network]
     assert one.keys() == two.keys()
     for name, losses in one.items():
         np.testing.assert_allclose(two[name], losses, rtol=1e-5)
-    predicted = [trained[name]["predicted"][network] for name in ("one", "two")]
+    predicted = [found[name]["predicted"][network] for name in ("one", "two")]
     np.testing.assert_allclose(*predicted, rtol=1e-3, atol=1e-3)
 
 
-def test_both_devices_share_each_batch(trained):
-    assert trained["n_devices"] == 2
+def test_losses_on_two_devices_are_those_on_one():
+    check_two_are_as_one(trained("mse"), "mse")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("network", ["regressor", "emd"])
+def test_losses_of_other_networks_are_those_on_one(network):
+    check_two_are_as_one(trained("regressor", "emd"), network)
+
+
+def test_both_devices_share_each_batch():
+    found = trained("mse")
+    assert found["n_devices"] == 2
     # Two devices, and half of a batch of 32 on each.
-    assert trained["seen"] == [2, 16]
-    assert (trained["one"]["devices"], trained["two"]["devices"]) == (1, 2)
+    assert found["seen"] == [2, 16]
+    assert (found["one"]["devices"], found["two"]["devices"]) == (1, 2)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(trained):
+def test_a_batch_that_cannot_be_shared_is_refused():
     expected = "Batches of 31 cannot be shared evenly by the 2 devices"
-    assert trained["odd"].startswith(expected)
+    assert trained("mse")["odd"].startswith(expected)
 
 
-def test_what_was_trained_on_two_devices_predicts_without_them(trained):
-    predicted = trained["two"]["predicted"]["mse"]
-    np.testing.assert_allclose(trained["afterwards"], predicted, rtol=1e-6)
+def test_what_was_trained_on_two_devices_predicts_without_them():
+    found = trained("mse")
+    predicted = found["two"]["predicted"]["mse"]
+    np.testing.assert_allclose(found["afterwards"], predicted, rtol=1e-6)
 
 
 LARGER = """
@@ -119,6 +132,7 @@ print(fitted.n_iter_)
 """
 
 
+@pytest.mark.exhaustive
 def test_large_batches_do_not_wait_for_each_other_for_ever():
     outcome = run_python(LARGER, KERAS_BACKEND="jax", **TWO_DEVICES)
     assert outcome.stdout == "3\n", outcome.stderr
