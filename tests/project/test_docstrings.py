@@ -7,7 +7,6 @@ import inspect
 import pkgutil
 import re
 
-import pytest
 from numpydoc.docscrape import FunctionDoc
 from numpydoc.validate import validate
 from pages import ROOT
@@ -91,14 +90,20 @@ NUMPYDOC_LEFT_OUT = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(public_objects()))
-def test_docstrings_pass_numpydoc(name):
+def faults_by_numpydoc(name, thing):
     left_out = set(NUMPYDOC_LEFT_OUT)
-    if hasattr(public_objects()[name], "_fields"):
+    if hasattr(thing, "_fields"):
         # The fields of a tuple are described as its attributes.
         left_out.add("PR01")
-    found = validate(name)["errors"]
-    assert [error for error in found if error[0] not in left_out] == []
+    return [error for error in validate(name)["errors"] if error[0] not in left_out]
+
+
+def test_docstrings_pass_numpydoc():
+    found = {
+        name: faults_by_numpydoc(name, thing)
+        for name, thing in public_objects().items()
+    }
+    assert {name: faults for name, faults in found.items() if faults} == {}
 
 
 def arrays_of(thing):
@@ -138,9 +143,9 @@ def faults_of_arrays(thing):
     return faults
 
 
-@pytest.mark.parametrize("name", sorted(public_objects()))
-def test_arrays_have_a_shape_and_a_unit(name):
-    assert faults_of_arrays(public_objects()[name]) == []
+def test_arrays_have_a_shape_and_a_unit():
+    found = {name: faults_of_arrays(thing) for name, thing in public_objects().items()}
+    assert {name: faults for name, faults in found.items() if faults} == {}
 
 
 def test_an_array_without_shape_or_unit_would_be_found():
@@ -174,15 +179,12 @@ def examples_of(name):
     return [test for test in found if test.examples]
 
 
-@pytest.mark.parametrize("name", modules())
-def test_examples_in_docstrings_run(name, monkeypatch, tmp_path):
+def test_examples_in_docstrings_run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(verbose=False)
+    examples = [test for name in modules() for test in examples_of(name)]
+    assert len(examples) >= 15
     said = []
-    for test in examples_of(name):
+    for test in examples:
         runner.run(test, out=said.append)
     assert "".join(said) == ""
-
-
-def test_docstrings_have_examples():
-    assert sum(len(examples_of(name)) for name in modules()) >= 15

@@ -175,12 +175,15 @@ def faults_of_command(command):
     return faults
 
 
-@pytest.mark.parametrize("path", [pytest.param(p, id=name_of(p)) for p in PAGES])
-def test_commands_of_a_page_name_what_there_is(path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT)
-    blocks = code_blocks(path.read_text(encoding="utf-8"), "bash")
-    commands = [line for block in blocks for line in block.text.splitlines()]
-    assert [fault for command in commands for fault in faults_of_command(command)] == []
+def test_commands_of_pages_name_what_there_is():
+    faults = [
+        (name_of(path), command, fault)
+        for path in PAGES
+        for block in code_blocks(path.read_text(encoding="utf-8"), "bash")
+        for command in block.text.splitlines()
+        for fault in faults_of_command(command)
+    ]
+    assert faults == []
 
 
 @pytest.mark.parametrize(
@@ -193,15 +196,16 @@ def test_commands_of_a_page_name_what_there_is(path, monkeypatch):
         ("python examples/chip.py --wafers 3  # --color", []),
     ],
 )
-def test_a_wrong_command_would_be_found(command, faults, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT)
+def test_a_wrong_command_would_be_found(command, faults):
     assert faults_of_command(command) == faults
 
 
-@pytest.mark.parametrize("path", [pytest.param(p, id=name_of(p)) for p in PAGES])
-def test_files_that_a_page_links_exist(path):
+def test_files_that_pages_link_exist():
     missing = [
-        target for target in linked_files(path) if not (path.parent / target).exists()
+        (name_of(path), target)
+        for path in PAGES
+        for target in linked_files(path)
+        if not (path.parent / target).exists()
     ]
     assert missing == []
 
