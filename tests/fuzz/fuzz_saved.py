@@ -3,19 +3,13 @@
 Small estimators are saved, their files changed at random and loaded again. Most
 changed files must be refused with a ValueError. Half of them get a new checksum, as if
 somebody had changed them on purpose, and some of these may load, if what was changed
-still makes sense. Ends with an exit status other than zero on any other error, on a
-warning, on a file that takes more than five seconds, and on memory beyond 1 GB.
+still makes sense. Any other error, a warning, more than 5 seconds of work or 1 GB of
+memory is a finding, whose file is kept; it ends with an exit status other than zero.
 """
 
-import argparse
-import faulthandler
 import json
-import resource
 import sys
-import tempfile
-import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 from sklearn.pipeline import make_pipeline
@@ -25,67 +19,26 @@ from skemd import EMDAutoencoder, EMDRegressor, WaferRemapper
 from skemd._io._archive import _sealed, _zipped, read_archive
 from skemd.baselines import BestChoice, SuperTriggerCell
 from skemd.distance import paired_emd
+from tests.fuzz.damage import damaged
+from tests.fuzz.harness import Fuzzer, check, main
 
-MOST_SECONDS = 5
-MOST_MEGABYTES = 1_000
-SECONDS_BETWEEN_UPDATES = 1.0
 TINY = {"epochs": 1, "n_filters": 2, "kernel_size": 3, "random_state": 0}
 
 
-class Finding(AssertionError):
-    """What the reader must never do."""
+def make_cases(folder, options):
+    return {"saved estimators": make_case(folder)}
 
 
-def main():
-    """Read the command line, fuzz, and say what came of it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.fuzz_saved")
-    parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        return fuzz(Path(folder), options.files, options.seed)
-
-
-def fuzz(folder, n_files, seed):
-    """Change and load files; return 1 on a finding, else 0."""
+def make_case(folder):
+    """Return a case that changes one file and loads it."""
     seeds = saved_estimators(folder)
-    before = megabytes()
-    started = last_shown = time.monotonic()
-    counts = {"refused": 0, "loaded": 0}
-    slowest = 0.0
-    path = folder / "changed.skemd"
-    for number in range(n_files):
-        rng = np.random.default_rng([seed, number])
+    path = folder / "case.skemd"
+
+    def case(rng):
         path.write_bytes(changed_file(rng, seeds))
-        faulthandler.dump_traceback_later(MOST_SECONDS, exit=True, file=sys.__stderr__)
-        began = time.monotonic()
-        try:
-            counts[outcome(path)] += 1
-        except Exception as finding:
-            kept = Path(f"finding_{seed}_{number}.skemd").resolve()
-            kept.write_bytes(path.read_bytes())
-            print(f"\nfile {number} of seed {seed}: {finding!r}; it is kept as {kept}")
-            return 1
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        slowest = max(slowest, time.monotonic() - began)
-        if time.monotonic() - last_shown > SECONDS_BETWEEN_UPDATES:
-            last_shown = time.monotonic()
-            print(f"\r{number + 1}/{n_files} files", end="", file=sys.stderr)
-    print(
-        f"{n_files} files, {counts['refused']} refused, {counts['loaded']} loaded, "
-        f"{time.monotonic() - started:.0f} s, the slowest {slowest:.2f} s, memory "
-        f"{before:.0f} MB before and at most {megabytes():.0f} MB"
-    )
-    # Whoever calls this in a process of theirs may have had more.
-    return int(megabytes() > max(MOST_MEGABYTES, before + 100))
+        return outcome(path)
 
-
-def megabytes():
-    """Return the most memory that this process has had."""
-    # Kilobytes, but bytes on macOS.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return case
 
 
 def outcome(path):
@@ -98,8 +51,7 @@ def outcome(path):
             result = "refused"
         else:
             result = "loaded"
-    if caught:
-        raise Finding(f"a warning: {caught[0].message}")
+    check(f"no warning: {[str(warning.message) for warning in caught]}", not caught)
     return result
 
 
@@ -149,52 +101,15 @@ def changed_file(rng, seeds):
             else:
                 change_array(rng, arrays)
         return _sealed(_zipped(header, arrays))
-    content = bytearray(content)
-    for _ in range(rng.integers(1, 5)):
-        BYTES[rng.integers(len(BYTES))](rng, content)
-    return _sealed(bytes(content)) if rng.random() < 0.2 else bytes(content)
+    content = damaged_at_its_end(rng, content)
+    return _sealed(content) if rng.random() < 0.2 else content
 
 
-def place(rng, content):
-    """Draw a place, often in the directory at the end, which says what is where."""
-    last = max(len(content), 1)
-    first = max(last - 1_500, 0) if rng.random() < 0.3 else 0
-    return int(rng.integers(first, last))
+def damaged_at_its_end(rng, content):
+    """Damage a file, often the directory at its end, which says what is where."""
+    kept = max(len(content) - 1_500, 0) if rng.random() < 0.3 else 0
+    return content[:kept] + damaged(rng, content[kept:])
 
-
-def flip_bit(rng, content):
-    where = place(rng, content)
-    if where < len(content):
-        content[where] ^= 1 << int(rng.integers(8))
-
-
-def overwrite(rng, content):
-    where, length = place(rng, content), int(rng.choice([1, 2, 4, 8, 100]))
-    value = rng.choice([0, 1, 127, 128, 255, -1])
-    fill = rng.bytes(length) if value < 0 else bytes([value]) * length
-    content[where : where + length] = fill
-
-
-def truncate(rng, content):
-    del content[place(rng, content) :]
-
-
-def cut_out(rng, content):
-    where = place(rng, content)
-    del content[where : where + int(rng.integers(1, 200))]
-
-
-def repeat(rng, content):
-    where = place(rng, content)
-    block = content[where : where + int(rng.integers(1, 200))]
-    content[where:where] = block * int(rng.integers(1, 20))
-
-
-def append(rng, content):
-    content += rng.bytes(int(rng.integers(1, 200)))
-
-
-BYTES = (flip_bit, flip_bit, overwrite, overwrite, truncate, cut_out, repeat, append)
 
 NODES = (
     *(None, True, 0, -1, 1, 2, 10**6, 10**12, 10**400, 0.5, 1e300, float("nan")),
@@ -261,5 +176,12 @@ def change_array(rng, arrays):
     arrays[number] = array
 
 
+FUZZER = Fuzzer(
+    module="tests.fuzz.fuzz_saved",
+    unit="files",
+    n_items=100_000,
+    make_cases=make_cases,
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(FUZZER))

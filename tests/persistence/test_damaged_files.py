@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import re
 import tracemalloc
 import zipfile
 
@@ -216,28 +215,3 @@ def test_a_geometry_that_would_fill_the_memory_is_refused(tmp_path):
     write_archive(tmp_path / "x", {"kind": "estimator", "content": node}, [positions])
     with pytest.raises(ValueError, match="geometries are too large"):
         skemd.load(tmp_path / "x")
-
-
-@pytest.mark.exhaustive
-def test_the_fuzzer_finds_nothing(tmp_path, capsys):
-    from tests.fuzz.fuzz_saved import fuzz
-
-    assert fuzz(tmp_path, 2_000, seed=1) == 0
-    found = re.match(
-        r"2000 files, (\d+) refused, (\d+) loaded", capsys.readouterr().out
-    )
-    n_refused, n_loaded = map(int, found.groups())
-    assert n_refused + n_loaded == 2_000
-    assert n_loaded > 50
-
-
-def test_the_fuzzer_would_find_an_error_of_another_kind(tmp_path, monkeypatch):
-    from tests.fuzz.fuzz_saved import fuzz
-
-    def fail(path):
-        raise KeyError(path)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("skemd.load", fail, raising=False)
-    assert fuzz(tmp_path, 5, seed=0) == 1
-    assert (tmp_path / "finding_0_0.skemd").exists()

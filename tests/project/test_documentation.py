@@ -7,6 +7,7 @@ import shlex
 import warnings
 from importlib import metadata
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from pages import NOT_RUN, ROOT, code_blocks, linked_files, name_of, pages
@@ -161,6 +162,9 @@ def faults_of_command(command):
     for name in re.findall(r"\[([a-z,]+)\]", command):
         faults += sorted(set(name.split(",")) - extras())
     for word, following in pairwise(words):
+        if word == "-m" and following.startswith("tests."):
+            path = Path(*following.split(".")).with_suffix(".py")
+            faults += [] if (ROOT / path).exists() else [following]
         if word == "-m" and following == "benchmarks":
             rest = words[words.index("benchmarks") + 1 :]
             named = [name for name in rest if not name.startswith("-")]
@@ -191,6 +195,8 @@ def test_commands_of_pages_name_what_there_is():
     [
         ('pip install ".[plot,nothing]"', ["nothing"]),
         ("python -m benchmarks exact slow", ["slow"]),
+        ("python -m tests.fuzz.fuzz_nothing --files 3", ["tests.fuzz.fuzz_nothing"]),
+        ("python -m tests.fuzz.fuzz_saved --files 3", []),
         ("python examples/no.py", ["examples/no.py"]),
         ("python examples/chip.py --color red --wafers 3", ["--color"]),
         ("python examples/chip.py --wafers 3  # --color", []),

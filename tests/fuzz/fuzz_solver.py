@@ -1,4 +1,4 @@
-"""Fuzz the compiled solver under sanitizers: ``python -m tests.fuzz.fuzz``.
+"""Fuzz the compiled solver under sanitizers: ``python -m tests.fuzz.fuzz_solver``.
 
 The solver is compiled anew with AddressSanitizer and UndefinedBehaviorSanitizer. A
 child process, which needs nothing but NumPy, then feeds it random bit patterns: those
@@ -6,30 +6,26 @@ that make wafers must give a distance that its potentials attain, all others a
 ValueError. Ends with an exit status other than zero on any finding.
 """
 
-import argparse
-import faulthandler
+import functools
 import importlib.machinery
 import importlib.util
-import os
 import shlex
 import subprocess
 import sys
 import sysconfig
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-from repository import ROOT
 
-from tests.fuzz.fuzz_inputs import (
+from tests.fuzz.harness import Finding, Fuzzer, check, main
+from tests.fuzz.solver_inputs import (
     GEOMETRIES,
     LARGEST_RANGE,
     random_words,
     wafer_pairs,
 )
 
-SOURCE_FOLDER = ROOT / "skemd" / "distance"
+SOURCE_FOLDER = Path(__file__).parents[2] / "skemd" / "distance"
 SOURCES = ("_simplex.c", "_simplexmodule.c")
 # "undefined" leaves out what floating-point numbers do.
 SANITIZERS = "address,undefined,float-cast-overflow,float-divide-by-zero"
@@ -37,11 +33,9 @@ FLAGS = (
     f"-std=c99 -fsanitize={SANITIZERS} -fno-sanitize-recover=all "
     "-fno-omit-frame-pointer -g -O1 -fPIC -shared"
 )
+EXTENSION = f"_simplex{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 PAIRS_PER_BATCH = 512
-SECONDS_BETWEEN_UPDATES = 1.0
-# A batch takes a fraction of a second; the solver must not walk in circles.
-MOST_SECONDS_PER_BATCH = 60
 
 # Fractions of the largest distance.
 BOUND_TOLERANCE = 1e-12
@@ -49,37 +43,22 @@ BOUND_TOLERANCE = 1e-12
 DISTANCE_TOLERANCE = 1e-9
 
 
-class Finding(AssertionError):
-    """What the solver must never do."""
-
-
-def main():
-    """Read the command line; build and start the child, or be the child."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.fuzz")
-    parser.add_argument("--pairs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--extension", help="fuzz this extension in this process, as it was built"
-    )
-    options = parser.parse_args()
-    if options.extension:
-        return fuzz(load(options.extension), options.pairs, options.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        return run_child(build(Path(folder)), options)
-
-
-def build(folder):
-    """Compile the solver with sanitizers and return the path of the extension."""
-    extension = folder / f"_simplex{sysconfig.get_config_var('EXT_SUFFIX')}"
+def prepare(folder):
+    """Compile the solver with sanitizers; return the child's environment."""
     command = [
         *compiler(),
         *FLAGS.split(),
         f"-I{sysconfig.get_path('include')}",
         *(str(SOURCE_FOLDER / source) for source in SOURCES),
-        *("-o", str(extension), "-lm"),
+        *("-o", str(folder / EXTENSION), "-lm"),
     ]
     subprocess.run(command, check=True)
-    return extension
+    return {
+        "LD_PRELOAD": runtime("libasan.so"),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 def compiler():
@@ -100,71 +79,25 @@ def runtime(name):
     return path
 
 
-def run_child(extension, options):
-    """Fuzz in a process with the sanitizers loaded, and return its exit status."""
-    environment = os.environ | {
-        "LD_PRELOAD": runtime("libasan.so"),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "UBSAN_OPTIONS": "print_stacktrace=1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "tests.fuzz.fuzz", "--extension", str(extension)]
-    command += ["--pairs", str(options.pairs), "--seed", str(options.seed)]
-    root = ROOT
-    status = subprocess.run(command, env=environment, cwd=root).returncode
-    if status != 0:
-        print(f"fuzz: the child ended with exit status {status}", file=sys.stderr)
-    return int(status != 0)
-
-
 def load(path):
     """Import an extension that lies anywhere."""
-    loader = importlib.machinery.ExtensionFileLoader("skemd.distance._simplex", path)
-    spec = importlib.util.spec_from_loader("skemd.distance._simplex", loader)
+    name = "skemd.distance._simplex"
+    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
 
 
-def fuzz(simplex, n_pairs, seed):
-    """Solve batches of pairs, a geometry for each; return 1 on a finding, else 0."""
-    started = last_shown = time.monotonic()
-    n_solved = batch = 0
-    while n_solved < n_pairs:
-        rng = np.random.default_rng([seed, batch])
-        faulthandler.dump_traceback_later(MOST_SECONDS_PER_BATCH, exit=True)
-        try:
-            n_solved += fuzz_batch(
-                simplex, rng, min(PAIRS_PER_BATCH, n_pairs - n_solved)
-            )
-        except Exception as finding:
-            clear = "" if last_shown == started else "\n"
-            print(
-                f"{clear}finding with --seed {seed} in batch {batch}: "
-                f"{type(finding).__name__}: {finding}",
-                file=sys.stderr,
-            )
-            return 1
-        batch += 1
-        if time.monotonic() - last_shown > SECONDS_BETWEEN_UPDATES:
-            last_shown = time.monotonic()
-            show_progress(n_solved, n_pairs, last_shown - started)
-    faulthandler.cancel_dump_traceback_later()
-    show_progress(n_solved, n_pairs, time.monotonic() - started)
-    print(f"\nno finding in {n_solved:,} pairs, {batch:,} geometries", file=sys.stderr)
-    return 0
+def make_cases(folder, options):
+    simplex = load(folder / EXTENSION)
+    return {"solver": functools.partial(solve_batch, simplex)}
 
 
-def show_progress(n_solved, n_pairs, elapsed):
-    remaining = elapsed / n_solved * (n_pairs - n_solved)
-    text = f"\rfuzz {n_solved}/{n_pairs} pairs {elapsed:.0f}s<{remaining:.0f}s "
-    print(text, end="", file=sys.stderr, flush=True)
-
-
-def fuzz_batch(simplex, rng, n_pairs):
+def solve_batch(simplex, rng):
     """Solve pairs both ways over one geometry, and what must be refused."""
     ground, places, is_metric = suitable_ground_distance(simplex, rng)
-    A, B = wafer_pairs(rng, (n_pairs + 1) // 2, len(ground))
+    A, B = wafer_pairs(rng, PAIRS_PER_BATCH // 2, len(ground))
     forth, potentials = solved(simplex, A, B, ground, rng.random() < 0.7, is_metric)
     back, _ = solved(simplex, B, A, ground, rng.random() < 0.2, is_metric)
     if is_metric:
@@ -178,7 +111,7 @@ def fuzz_batch(simplex, rng, n_pairs):
             again, _ = solved(simplex, A, B, ground, False, is_metric)
             check("potentials change nothing", forth == again)
     must_be_refused(simplex, rng, A, B, ground)
-    return 2 * len(A)
+    return "metrics" if is_metric else "other geometries"
 
 
 def solved(simplex, A, B, ground, with_potentials, is_metric):
@@ -199,7 +132,7 @@ def solved(simplex, A, B, ground, with_potentials, is_metric):
             np.isfinite(0 if potentials is None else potentials),
         )
     unchanged = kept == (A.tobytes(), B.tobytes(), ground.tobytes())
-    check("inputs are not changed", np.array(unchanged))
+    check("inputs are not changed", unchanged)
     return distances, potentials
 
 
@@ -226,7 +159,7 @@ def suitable_ground_distance(simplex, rng):
         within = len(ground) == 1 or (
             ground.max() <= LARGEST_RANGE * between.min(initial=np.inf)
         )
-        check("suits() tells the range", np.array(simplex.suits(ground) == within))
+        check("suits() tells the range", simplex.suits(ground) == within)
         if within:
             return ground, places, is_metric
         refuse(simplex, *np.ones((2, 1, len(ground))), ground)
@@ -240,13 +173,6 @@ def unit_sums(X):
     _, exponent = np.frexp(X.max(axis=1, keepdims=True))
     X = np.ldexp(X, -exponent)
     return X / X.sum(axis=1, keepdims=True)
-
-
-def check(what, holds):
-    """Raise a finding, with the first pair that it is about, unless all hold."""
-    holds = np.asarray(holds)
-    if not holds.all():
-        raise Finding(f"{what}: not so at {np.argwhere(~holds)[0].tolist()}")
 
 
 def near(found, expected, ground):
@@ -306,7 +232,7 @@ def must_be_refused(simplex, rng, A, B, ground):
         side[:] = kept
     spoilt = ground.copy()
     spoilt[rng.integers(len(ground)), cell] = bad_number(rng)
-    check("suits() refuses", np.array(not simplex.suits(spoilt)))
+    check("suits() refuses", not simplex.suits(spoilt))
     refuse(simplex, A, B, spoilt)
 
 
@@ -335,5 +261,14 @@ def refuse(simplex, A, B, ground):
         raise Finding("bad input was not refused")
 
 
+FUZZER = Fuzzer(
+    module="tests.fuzz.fuzz_solver",
+    unit="pairs",
+    n_items=1_000_000,
+    items_per_case=PAIRS_PER_BATCH,
+    make_cases=make_cases,
+    prepare=prepare,
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(FUZZER))

@@ -1,4 +1,4 @@
-"""Geometries and wafers that the fuzzer draws: usual ones, and the edges of all ranges.
+"""Geometries and wafers for the solver: usual ones, and the edges of all ranges.
 
 A geometry is ground distances of shape (n_cells, n_cells); the cells' places of shape
 (n_cells,) if they are on a line, else None; and whether these distances are a metric.
