@@ -202,7 +202,8 @@ def _one_wafer(wafer, name):
             f"{name} must be one wafer of shape (n_cells,); got shape {wafer.shape}. "
             "Use paired_emd for many."
         )
-    return wafer
+    # Nobody else writes to the copy between its check and its use.
+    return wafer.copy()
 
 
 def _checked_pairs(A, B, geometry, *, names=("A", "B"), paired=True):
@@ -261,7 +262,7 @@ def solve_pairs(
             pairs = (A[chosen], B[chosen])
             if rows is not None:
                 pairs = (A[rows[chosen]], B[columns[chosen]])
-            yield engine, *pairs, geometry.ground_distance, with_potentials
+            yield engine, *pairs, geometry.ground_distance, with_potentials, start
 
     bar = ProgressBar(n_pairs, "exact EMD", verbose)
     start = 0
@@ -301,5 +302,5 @@ def _solve_task(task):
     of dask's workers, and a task whose arguments died with a worker is lost. What is
     inside a tuple travels with the task, which another worker can then repeat.
     """
-    engine, A, B, ground_distance, with_potentials = task
-    return SOLVERS[engine](A, B, ground_distance, with_potentials)
+    engine, *arguments = task
+    return SOLVERS[engine](*arguments)

@@ -31,7 +31,8 @@
      most 63 costs and a reduced cost one of at most 127, so both are whole numbers
      below 2^53 and have no rounding error.
 
-   The potentials at the sinks, in the metric as it was passed, extend to every cell as
+   The distance is the cost of the optimal flow in the metric as it was passed. The
+   potentials at the sinks extend to every cell as
 
        f_k = max_j (v_j - d_jk),
 
@@ -39,8 +40,24 @@
    never above the distance, and equal to it for the optimal tree.
 
    Rows of the problem are sources and columns sinks, or the other way round, whichever
-   makes the smaller table. Nodes of the tree are the rows, then the columns. The set of
-   nodes below a node is a 64-bit word. */
+   makes the smaller table. That, and all that follows, is the same for a, b and for b, a,
+   whose distances are therefore equal to the last bit. Nodes of the tree are the rows,
+   then the columns. The set of nodes below a node is a 64-bit word.
+
+   Nothing outside can steer an index, whatever bits the arrays hold and whoever writes to
+   them meanwhile:
+
+   - Distances and charges are copied first, number by number, then checked, and from
+     there on only the copies are used. Outputs are written and never read.
+   - What passes the check is finite: fractions lie between 0 and 1, masses add up to
+     less than 2^63, costs and potentials are as above.
+   - Nevertheless no search trusts a number to stop it. The first tree spans all nodes
+     because the last row and the last column are used up last; a pivot takes one arc of
+     the cycle that it closed for another, so a tree remains; a search for a minimum
+     starts from an entry that exists, and that for its row ends at the last row.
+   - A pivot takes some thousand steps at most, and a pair MAX_PIVOTS pivots. The walk ends
+     anyway, since each pivot lowers a cost that is a whole number, but there is no proof
+     that it ends soon. */
 
 #include "_simplex.h"
 
@@ -55,7 +72,7 @@
 #define PERTURBATION_BITS 7
 #define COST_BITS 46
 #define LARGEST_COST 70368744177664.0 /* 2^COST_BITS */
-#define MAX_PIVOTS 1000000
+#define MAX_PIVOTS 100000 /* a search for the hardest pairs did not get beyond 1,000 */
 
 /* Distances of a metric may differ by this factor. The error of the rounded costs is
    then below 1e-9 of the distance. */
@@ -80,6 +97,14 @@ struct transport {
     int64_t flow[MAX_CELLS];     /* on the arc to the parent */
     node_set below[MAX_CELLS];   /* the node and all whose path to the root meets it */
 };
+
+/* Copy numbers that another thread or process may change meanwhile. A volatile read
+   happens once: no later step can see another number than the one that was checked. */
+static void take(double *copy, const volatile double *numbers, int n)
+{
+    for (int k = 0; k < n; k++)
+        copy[k] = numbers[k];
+}
 
 /* Whether a node is below another one, or the same. */
 static int is_below(const struct transport *t, int node, int ancestor)
@@ -110,31 +135,42 @@ static void keep_smaller(double *least, const double *numbers, double less, int 
 
 /* Metric */
 
+/* Find the largest distance and the smallest positive one. Returns 0 if a number is no
+   distance. */
+static int find_range(const struct metric *metric, double *smallest, double *largest)
+{
+    *smallest = INFINITY;
+    *largest = 0;
+    for (int i = 0; i < metric->n_cells; i++)
+        for (int j = 0; j < metric->n_cells; j++) {
+            double distance = metric->distance[i * MAX_CELLS + j];
+            if (!(distance >= 0 && distance <= 1e100))
+                return 0;
+            if (distance > *largest)
+                *largest = distance;
+            if (distance > 0 && distance < *smallest)
+                *smallest = distance;
+        }
+    return 1;
+}
+
 int prepare_metric(struct metric *metric, const double *distance, int n_cells)
 {
-    double largest = 0, smallest = INFINITY;
+    double largest, smallest;
     int exponent;
 
-    for (int k = 0; k < n_cells * n_cells; k++) {
-        if (!(distance[k] >= 0 && distance[k] <= 1e100))
-            return 0;
-        if (distance[k] > largest)
-            largest = distance[k];
-        if (distance[k] > 0 && distance[k] < smallest)
-            smallest = distance[k];
-    }
-    if (n_cells > 1 && !(smallest > 1e-100 && largest <= LARGEST_RANGE * smallest))
-        return 0;
-    frexp(largest, &exponent);
     metric->n_cells = n_cells;
-    metric->quantum = ldexp(1, exponent - COST_BITS);
     memset(metric->distance, 0, sizeof metric->distance);
     for (int i = 0; i < n_cells; i++)
-        for (int j = 0; j < n_cells; j++) {
-            double exact = distance[i * n_cells + j];
-            metric->distance[i * MAX_CELLS + j] = exact;
-            metric->whole[i * MAX_CELLS + j] = nearbyint(exact / metric->quantum);
-        }
+        take(metric->distance + i * MAX_CELLS, distance + i * n_cells, n_cells);
+    if (!find_range(metric, &smallest, &largest))
+        return 0;
+    if (largest > 0 && !(smallest > 1e-100 && largest <= LARGEST_RANGE * smallest))
+        return 0;
+    frexp(largest, &exponent);
+    metric->quantum = ldexp(1, exponent - COST_BITS);
+    for (int k = 0; k < MAX_CELLS * MAX_CELLS; k++)
+        metric->whole[k] = nearbyint(metric->distance[k] / metric->quantum);
     return 1;
 }
 
@@ -167,8 +203,8 @@ static void balance(struct transport *t, int64_t row_sum, int64_t column_sum)
     for (int i = 0; i < t->n_rows; i++)
         rows[i] = (rows[i] << PERTURBATION_BITS) + 1;
     for (int j = 0; j < t->n_columns; j++)
-        columns[j] <<= PERTURBATION_BITS;
-    columns[t->n_columns - 1] += t->n_rows;
+        columns[j] = (columns[j] << PERTURBATION_BITS) +
+                     (j == t->n_columns - 1 ? t->n_rows : 0);
 }
 
 /* The first tree */
@@ -216,11 +252,12 @@ static void order_columns(const struct transport *t, const double *of_row,
     }
 }
 
-/* The row with the lowest cost for a column, less the row's mean distance. */
+/* The row with the lowest cost for a column, less the row's mean distance, among `rows`,
+   which are never none. */
 static int best_row(const struct transport *t, int column, node_set rows,
                     const double *of_row)
 {
-    int best = -1;
+    int best = lowest_node(rows);
     double least = INFINITY;
     for (; rows; rows &= rows - 1) {
         int i = lowest_node(rows);
@@ -233,13 +270,15 @@ static int best_row(const struct transport *t, int column, node_set rows,
 
 /* Serve column after column from its best rows, sending as much over each arc as both
    ends have left. Each arc uses up one end, whose parent becomes the other: a node's
-   subtree is complete when the node is used up. Fills `order` with the nodes as they
-   are used up; the last one is the root. */
+   subtree is complete when the node is used up. The last row and the last column wait
+   for each other, so that the tree spans all nodes whatever the masses are. Fills
+   `order` with the nodes as they are used up; the last one is the root. */
 static void greedy_tree(struct transport *t, int *order)
 {
     const int n_nodes = t->n_rows + t->n_columns;
     double of_row[MAX_CELLS], of_column[MAX_CELLS];
     int columns[MAX_CELLS], *column = columns;
+    const int *last_column = columns + t->n_columns - 1;
     int64_t left[MAX_CELLS];
     node_set rows = ((node_set)1 << t->n_rows) - 1;
 
@@ -252,7 +291,8 @@ static void greedy_tree(struct transport *t, int *order)
     for (int step = 0; step < n_nodes - 1; step++) {
         int sink = t->n_rows + *column;
         int source = best_row(t, *column, rows, of_row);
-        int source_is_empty = left[source] < left[sink];
+        int one_row = (rows & (rows - 1)) == 0, one_column = column == last_column;
+        int source_is_empty = !one_row && (one_column || left[source] < left[sink]);
         int used_up = source_is_empty ? source : sink;
         int other = source_is_empty ? sink : source;
         if (source_is_empty)
@@ -333,7 +373,8 @@ static void price(const struct transport *t, struct candidates *candidates)
         if (least[j] >= t->column_potential[j])
             continue;
         int i = 0;
-        while (t->cost[i * t->width + j] - t->row_potential[i] != least[j])
+        while (i < t->n_rows - 1 &&
+               t->cost[i * t->width + j] - t->row_potential[i] != least[j])
             i++;
         candidates->row[candidates->n] = i;
         candidates->column[candidates->n++] = j;
@@ -363,11 +404,12 @@ static double best_candidate(const struct transport *t,
 
 /* Find the arc of the cycle that is first empty when flow enters from a row to a column:
    on the row's side of the cycle arcs below rows lose flow, on the column's side those
-   below columns. Returns the node below the arc, and the node where both sides meet. */
+   below columns. The first arc of one of the sides is always among them. Returns the node
+   below the arc, and the node where both sides meet. */
 static int leaving_arc(const struct transport *t, int row, int column, int *join)
 {
-    int leaving = -1, node = row;
-    int64_t least = INT64_MAX;
+    int leaving = is_below(t, column, row) ? column : row, node = row;
+    int64_t least = t->flow[leaving];
 
     for (; !is_below(t, column, node); node = t->parent[node])
         if (node < t->n_rows && t->flow[node] < least) {
@@ -424,7 +466,7 @@ static void rehang(struct transport *t, int cut, int end, int hook, int join,
 }
 
 /* Walk from tree to tree until no arc has a negative reduced cost. Returns 0 if that
-   takes too long, which a metric excludes. */
+   takes more than MAX_PIVOTS pivots. */
 static int pivot_to_optimum(struct transport *t)
 {
     struct candidates candidates;
@@ -456,10 +498,11 @@ static int pivot_to_optimum(struct transport *t)
 
 /* Bring charges to unit sum. Returns 0 unless all are finite and not negative, and one
    is positive. */
-static int to_unit_sum(const double *charge, int n_cells, double *fraction)
+static int to_unit_sum(const double *wafer, int n_cells, double *fraction)
 {
-    double largest = 0, sum = 0;
+    double charge[MAX_CELLS], largest = 0, sum = 0;
     int wrong = 0;
+    take(charge, wafer, n_cells);
     for (int k = 0; k < n_cells; k++) {
         wrong |= !(charge[k] >= 0 && charge[k] <= DBL_MAX);
         largest = charge[k] > largest ? charge[k] : largest;
@@ -483,44 +526,92 @@ static int to_unit_sum(const double *charge, int n_cells, double *fraction)
     return 1;
 }
 
-/* Sort the cells with a surplus (side 0) from those that lack charge (side 1). */
-static void split_cells(const double *surplus, int n_cells, int cells[2][MAX_CELLS],
-                        double charge[2][MAX_CELLS], int n[2], double total[2])
+/* What two wafers do not share: cells with a surplus (side 0) and cells that lack charge
+   (side 1). */
+struct difference {
+    int n[2], cell[2][MAX_CELLS];
+    double charge[2][MAX_CELLS], total[2];
+};
+
+/* Subtract one wafer from another one. Returns 0 if one of them is none. */
+static int subtract(struct difference *difference, const double *a, const double *b,
+                    int n_cells)
 {
-    n[0] = n[1] = 0;
-    total[0] = total[1] = 0;
+    double unit_a[MAX_CELLS], unit_b[MAX_CELLS];
+
+    if (!to_unit_sum(a, n_cells, unit_a) || !to_unit_sum(b, n_cells, unit_b))
+        return 0;
+    difference->n[0] = difference->n[1] = 0;
+    difference->total[0] = difference->total[1] = 0;
     for (int k = 0; k < n_cells; k++) {
-        if (surplus[k] == 0)
+        double surplus = unit_a[k] - unit_b[k];
+        if (surplus == 0)
             continue;
-        int side = surplus[k] < 0;
-        cells[side][n[side]] = k;
-        charge[side][n[side]++] = fabs(surplus[k]);
-        total[side] += fabs(surplus[k]);
+        int side = surplus < 0, place = difference->n[side]++;
+        difference->cell[side][place] = k;
+        difference->charge[side][place] = fabs(surplus);
+        difference->total[side] += fabs(surplus);
     }
+    return 1;
+}
+
+/* The side that makes the smaller table as its rows. The order of the wafers has no part
+   in it: of tables of one size it is the side with the lowest cell. */
+static int side_of_rows(const struct difference *difference)
+{
+    const int *n = difference->n;
+    int size_0 = n[0] * ((n[1] + BLOCK - 1) / BLOCK);
+    int size_1 = n[1] * ((n[0] + BLOCK - 1) / BLOCK);
+    if (size_0 == size_1)
+        return difference->cell[1][0] < difference->cell[0][0];
+    return size_1 < size_0;
 }
 
 /* Set up the table with the rows on one side. */
-static void set_up(struct transport *t, const struct metric *metric, int rows_are,
-                   int cells[2][MAX_CELLS], double charge[2][MAX_CELLS], const int n[2],
-                   const double total[2])
+static void set_up(struct transport *t, const struct metric *metric,
+                   const struct difference *difference, int rows)
 {
-    const int *row_cells = cells[rows_are], *column_cells = cells[!rows_are];
-    t->n_rows = n[rows_are];
-    t->n_columns = n[!rows_are];
+    const int *row_cells = difference->cell[rows], columns = !rows;
+    t->n_rows = difference->n[rows];
+    t->n_columns = difference->n[columns];
     t->width = (t->n_columns + BLOCK - 1) / BLOCK * BLOCK;
     balance(t,
-            whole_masses(t->mass, charge[rows_are], t->n_rows, total[rows_are]),
-            whole_masses(t->mass + t->n_rows, charge[!rows_are], t->n_columns,
-                         total[!rows_are]));
+            whole_masses(t->mass, difference->charge[rows], t->n_rows,
+                         difference->total[rows]),
+            whole_masses(t->mass + t->n_rows, difference->charge[columns],
+                         t->n_columns, difference->total[columns]));
     for (int i = 0; i < t->n_rows; i++) {
         const double *from = metric->whole + row_cells[i] * MAX_CELLS;
         double *cost = t->cost + i * t->width;
         for (int j = 0; j < t->n_columns; j++)
-            cost[j] = from[column_cells[j]];
+            cost[j] = from[difference->cell[columns][j]];
         /* Never chosen. */
         for (int j = t->n_columns; j < t->width; j++)
             cost[j] = 128 * LARGEST_COST;
     }
+}
+
+/* The mean distance that the flow goes, in the metric as it was passed. The flow on all
+   arcs together is that out of the rows; the root has no arc. */
+static double mean_distance(const struct transport *t, const struct metric *metric,
+                            const int *row_cells, const int *column_cells)
+{
+    const double *distance = metric->distance;
+    double above_rows = 0, above_columns = 0;
+    int64_t sum = 0;
+    for (int i = 0; i < t->n_rows; i++) {
+        int j = t->parent[i] - t->n_rows, from = row_cells[i] * MAX_CELLS;
+        sum += t->mass[i];
+        if (j >= 0)
+            above_rows += (double)t->flow[i] * distance[from + column_cells[j]];
+    }
+    for (int j = 0; j < t->n_columns; j++) {
+        int node = t->n_rows + j, i = t->parent[node];
+        if (i < t->n_rows)
+            above_columns += (double)t->flow[node] *
+                             distance[row_cells[i] * MAX_CELLS + column_cells[j]];
+    }
+    return (above_rows + above_columns) / (double)sum;
 }
 
 /* Extend the potentials of the sinks to all cells, with mean zero. */
@@ -544,37 +635,31 @@ static void extend_potentials(const struct metric *metric, const double *of_sink
 static enum status solve_pair(const struct metric *metric, const double *a,
                               const double *b, double *distance, double *potential)
 {
-    const int n_cells = metric->n_cells;
-    double unit_a[MAX_CELLS], unit_b[MAX_CELLS], surplus[MAX_CELLS];
-    double charge[2][MAX_CELLS], total[2];
-    int cells[2][MAX_CELLS], n[2], order[MAX_CELLS];
+    struct difference difference;
     struct transport t;
+    int order[MAX_CELLS];
 
-    if (!to_unit_sum(a, n_cells, unit_a) || !to_unit_sum(b, n_cells, unit_b))
+    if (!subtract(&difference, a, b, metric->n_cells))
         return NO_WAFER;
-    for (int k = 0; k < n_cells; k++)
-        surplus[k] = unit_a[k] - unit_b[k];
-    split_cells(surplus, n_cells, cells, charge, n, total);
     *distance = 0;
-    memset(potential, 0, (size_t)n_cells * sizeof *potential);
+    if (potential)
+        memset(potential, 0, (size_t)metric->n_cells * sizeof *potential);
     /* Rounding alone can leave a surplus without a sink: the wafers are equal then. */
-    if (n[0] == 0 || n[1] == 0)
+    if (difference.n[0] == 0 || difference.n[1] == 0)
         return SOLVED;
 
-    int padded[2] = {(n[0] + BLOCK - 1) / BLOCK, (n[1] + BLOCK - 1) / BLOCK};
-    int rows_are = padded[0] * n[1] < padded[1] * n[0];
-    set_up(&t, metric, rows_are, cells, charge, n, total);
+    const int rows = side_of_rows(&difference);
+    set_up(&t, metric, &difference, rows);
     greedy_tree(&t, order);
     first_potentials(&t, order);
     if (!pivot_to_optimum(&t))
         return NOT_FINISHED;
 
-    const double *of_sink = rows_are ? t.row_potential : t.column_potential;
-    extend_potentials(metric, of_sink, cells[1], n[1], potential);
-    double sum = 0;
-    for (int k = 0; k < n_cells; k++)
-        sum -= surplus[k] * potential[k];
-    *distance = sum > 0 ? sum : 0;
+    *distance = mean_distance(&t, metric, difference.cell[rows], difference.cell[!rows]) *
+                (0.5 * (difference.total[0] + difference.total[1]));
+    if (potential)
+        extend_potentials(metric, rows ? t.row_potential : t.column_potential,
+                          difference.cell[1], difference.n[1], potential);
     return SOLVED;
 }
 
@@ -582,12 +667,10 @@ enum status solve_pairs(const struct metric *metric, const double *a, const doub
                         ptrdiff_t n_pairs, double *distances, double *potentials,
                         ptrdiff_t *failed)
 {
-    double unused[MAX_CELLS];
     for (ptrdiff_t pair = 0; pair < n_pairs; pair++) {
         ptrdiff_t start = pair * metric->n_cells;
-        enum status status =
-            solve_pair(metric, a + start, b + start, distances + pair,
-                       potentials ? potentials + start : unused);
+        enum status status = solve_pair(metric, a + start, b + start, distances + pair,
+                                        potentials ? potentials + start : NULL);
         if (status != SOLVED) {
             *failed = pair;
             return status;

@@ -31,94 +31,143 @@ static int get_array(PyObject *object, const char *name, int writable, int n_dim
     return 0;
 }
 
-static PyObject *raise_for(enum status status, ptrdiff_t pair)
+/* The arrays of a call; those that are not held have no `obj`. */
+struct arrays {
+    Py_buffer ground, a, b, distances, potentials;
+};
+
+static void release(struct arrays *arrays)
+{
+    PyBuffer_Release(&arrays->ground);
+    PyBuffer_Release(&arrays->a);
+    PyBuffer_Release(&arrays->b);
+    PyBuffer_Release(&arrays->distances);
+    PyBuffer_Release(&arrays->potentials);
+}
+
+static int overlap(const Py_buffer *one, const Py_buffer *other)
+{
+    const uintptr_t start = (uintptr_t)one->buf, other_start = (uintptr_t)other->buf;
+    return start < other_start + (size_t)other->len &&
+           other_start < start + (size_t)one->len;
+}
+
+/* Outputs may lie in the ground distances, which are copied before the first is written,
+   but nowhere else. */
+static int check_outputs(const struct arrays *arrays)
+{
+    const Py_buffer *distances = &arrays->distances, *potentials = &arrays->potentials;
+    if (!overlap(distances, &arrays->a) && !overlap(distances, &arrays->b) &&
+        !overlap(potentials, &arrays->a) && !overlap(potentials, &arrays->b) &&
+        !overlap(distances, potentials))
+        return 0;
+    PyErr_SetString(PyExc_ValueError,
+                    "distances and potentials must not overlap the wafers or each other");
+    return -1;
+}
+
+/* Get all arrays of a call. On failure an exception is set, and some may be held. */
+static int get_arrays(struct arrays *arrays, PyObject *a, PyObject *b, PyObject *ground,
+                      PyObject *distances, PyObject *potentials)
+{
+    if (get_array(ground, "ground_distance", 0, 2, -1, -1, &arrays->ground) < 0)
+        return -1;
+    const Py_ssize_t n_cells = arrays->ground.shape[1];
+    if (n_cells < 1 || n_cells > MAX_CELLS || arrays->ground.shape[0] != n_cells) {
+        PyErr_Format(PyExc_ValueError,
+                     "ground_distance must be square with 1 to %d cells", MAX_CELLS);
+        return -1;
+    }
+    if (get_array(a, "a", 0, 2, -1, n_cells, &arrays->a) < 0)
+        return -1;
+    const Py_ssize_t n_pairs = arrays->a.shape[0];
+    if (get_array(b, "b", 0, 2, n_pairs, n_cells, &arrays->b) < 0 ||
+        get_array(distances, "distances", 1, 1, n_pairs, 0, &arrays->distances) < 0)
+        return -1;
+    if (potentials != Py_None &&
+        get_array(potentials, "potentials", 1, 2, n_pairs, n_cells,
+                  &arrays->potentials) < 0)
+        return -1;
+    return check_outputs(arrays);
+}
+
+static PyObject *raise_for(enum status status, Py_ssize_t pair)
 {
     if (status == NO_WAFER)
-        return PyErr_Format(PyExc_ValueError,
-                            "pair %zd has a charge that is negative or not finite, or "
-                            "a wafer without charge",
-                            pair);
+        return PyErr_Format(
+            PyExc_ValueError,
+            "pair %zd has a charge that is negative or not finite, or a wafer without "
+            "charge. If that was checked before, another thread or process has changed "
+            "the array meanwhile; pass a copy",
+            pair);
     return PyErr_Format(PyExc_RuntimeError,
-                        "the network simplex did not reach the optimum of pair %zd; is "
-                        "the ground distance a metric?",
+                        "the network simplex did not reach the optimum of pair %zd; use "
+                        "engine='pot'",
                         pair);
 }
 
+/* Solve the pairs of a call without the interpreter lock. */
+static PyObject *solve_arrays(const struct arrays *arrays, Py_ssize_t first_pair)
+{
+    enum status status;
+    ptrdiff_t failed = 0;
+    struct metric *metric = malloc(sizeof *metric);
+
+    if (metric == NULL)
+        return PyErr_NoMemory();
+    if (!prepare_metric(metric, arrays->ground.buf, (int)arrays->ground.shape[0])) {
+        free(metric);
+        PyErr_SetString(PyExc_ValueError,
+                        "the ground distances do not suit the compiled solver");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = solve_pairs(metric, arrays->a.buf, arrays->b.buf, arrays->a.shape[0],
+                         arrays->distances.buf, arrays->potentials.buf, &failed);
+    Py_END_ALLOW_THREADS
+    free(metric);
+    if (status == SOLVED)
+        Py_RETURN_NONE;
+    return raise_for(status, (Py_ssize_t)((size_t)first_pair + (size_t)failed));
+}
+
 PyDoc_STRVAR(solve_doc,
-"solve(a, b, ground_distance, distances, potentials)\n--\n\n"
+"solve(a, b, ground_distance, distances, potentials, first_pair=0, /)\n--\n\n"
 "Fill in the earth mover's distances of pairs of wafers, and their potentials.\n\n"
-"All arrays are C-contiguous float64; the interpreter lock is released.\n\n"
+"All arrays are C-contiguous float64; the interpreter lock is released. Others may\n"
+"write to the arrays meanwhile: each number is read once, checked, then used.\n\n"
 "Parameters\n----------\n"
 "a, b : ndarray of shape (n_pairs, n_cells)\n"
 "    Charges in any unit; at most 64 cells.\n"
 "ground_distance : ndarray of shape (n_cells, n_cells)\n"
 "    A metric.\n"
 "distances : ndarray of shape (n_pairs,)\n"
-"    Filled in.\n"
+"    Filled in; does not overlap the wafers.\n"
 "potentials : ndarray of shape (n_pairs, n_cells) or None\n"
-"    Filled in; None if they are not needed.\n\n"
+"    Filled in; does not overlap the wafers or distances. None if not needed.\n"
+"first_pair : int, default=0\n"
+"    The number of the first pair in messages.\n\n"
 "Raises\n------\n"
 "ValueError\n"
 "    If an array does not fit, charges do not make a wafer, or the ground\n"
-"    distances do not suit the method.\n");
+"    distances do not suit the method.\n"
+"RuntimeError\n"
+"    If a pair takes more than 100,000 pivots.\n");
 
 static PyObject *solve(PyObject *module, PyObject *arguments)
 {
     PyObject *a, *b, *ground, *distances, *potentials, *result = NULL;
-    Py_buffer views[5];
-    int n_views = 0;
-    struct metric *metric = NULL;
+    Py_ssize_t first_pair = 0;
+    struct arrays arrays;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOOOO:solve", &a, &b, &ground, &distances,
-                          &potentials))
+    if (!PyArg_ParseTuple(arguments, "OOOOO|n:solve", &a, &b, &ground, &distances,
+                          &potentials, &first_pair))
         return NULL;
-    if (get_array(ground, "ground_distance", 0, 2, -1, -1, &views[n_views]) < 0)
-        return NULL;
-    const Py_ssize_t n_cells = views[n_views++].shape[1];
-    if (n_cells < 1 || n_cells > MAX_CELLS || views[0].shape[0] != n_cells) {
-        PyErr_Format(PyExc_ValueError,
-                     "ground_distance must be square with 1 to %d cells", MAX_CELLS);
-        goto release;
-    }
-    if (get_array(a, "a", 0, 2, -1, n_cells, &views[n_views]) < 0)
-        goto release;
-    const Py_ssize_t n_pairs = views[n_views++].shape[0];
-    if (get_array(b, "b", 0, 2, n_pairs, n_cells, &views[n_views]) < 0)
-        goto release;
-    n_views++;
-    if (get_array(distances, "distances", 1, 1, n_pairs, 0, &views[n_views]) < 0)
-        goto release;
-    n_views++;
-    if (potentials != Py_None) {
-        if (get_array(potentials, "potentials", 1, 2, n_pairs, n_cells,
-                      &views[n_views]) < 0)
-            goto release;
-        n_views++;
-    }
-    metric = malloc(sizeof *metric);
-    if (metric == NULL) {
-        PyErr_NoMemory();
-        goto release;
-    }
-    if (!prepare_metric(metric, views[0].buf, (int)n_cells)) {
-        PyErr_SetString(PyExc_ValueError,
-                        "the ground distances do not suit the compiled solver");
-        goto release;
-    }
-
-    enum status status;
-    ptrdiff_t failed = -1;
-    Py_BEGIN_ALLOW_THREADS
-    status = solve_pairs(metric, views[1].buf, views[2].buf, n_pairs, views[3].buf,
-                         n_views == 5 ? views[4].buf : NULL, &failed);
-    Py_END_ALLOW_THREADS
-    result = status == SOLVED ? Py_NewRef(Py_None) : raise_for(status, failed);
-
-release:
-    free(metric);
-    while (n_views > 0)
-        PyBuffer_Release(&views[--n_views]);
+    memset(&arrays, 0, sizeof arrays);
+    if (get_arrays(&arrays, a, b, ground, distances, potentials) == 0)
+        result = solve_arrays(&arrays, first_pair);
+    release(&arrays);
     return result;
 }
 

@@ -100,17 +100,23 @@ def transport_plan(a, b, ground_distance):
     return plan
 
 
-def _by_simplex(A, B, ground_distance, with_potentials):
-    """Solve pairs of wafers of any scale with the compiled solver."""
+def _by_simplex(A, B, ground_distance, with_potentials, first_pair=0):
+    """Solve pairs of wafers of any scale with the compiled solver.
+
+    Others may write to the wafers meanwhile: it copies each pair, checks the copy, and
+    names a pair that is none by its number, counted from `first_pair`.
+    """
     distances = np.empty(len(A))
     potentials = np.empty(A.shape) if with_potentials else None
     A, B = (np.require(side, np.float64, ("C", "A")) for side in (A, B))
-    _simplex.solve(A, B, ground_distance, distances, potentials)
+    _simplex.solve(A, B, ground_distance, distances, potentials, first_pair)
     return distances, potentials
 
 
-def _by_pot(A, B, ground_distance, with_potentials):
+def _by_pot(A, B, ground_distance, with_potentials, first_pair=0):
     """Solve pairs of wafers of any scale with POT, one by one.
+
+    As the compiled solver it copies the wafers before it checks them.
 
     The dual of the transport problem over the cells where the wafers differ gives a
     potential v at the cells that receive. Its c-transform,
@@ -118,6 +124,7 @@ def _by_pot(A, B, ground_distance, with_potentials):
     function that is no smaller.
     """
     ground_distance, unit = _of_order_one(ground_distance)
+    A, B = _checked_copies(A, B, first_pair)
     distances = np.zeros(len(A))
     potentials = np.zeros(A.shape) if with_potentials else None
     for row, surplus in enumerate(normalized(A) - normalized(B)):
@@ -130,6 +137,20 @@ def _by_pot(A, B, ground_distance, with_potentials):
         potentials -= potentials.mean(axis=1, keepdims=True)
         potentials *= unit
     return distances, potentials
+
+
+def _checked_copies(A, B, first_pair):
+    """Copy pairs of wafers to where nobody else writes, and check the copies."""
+    pairs = np.stack([A, B], axis=1).astype(np.float64)
+    charges = ((pairs >= 0) & (pairs < np.inf)).all(axis=-1)
+    wrong = ~(charges & (pairs > 0).any(axis=-1)).all(axis=-1)
+    if wrong.any():
+        raise ValueError(
+            f"pair {first_pair + wrong.argmax()} has a charge that is negative or not "
+            "finite, or a wafer without charge. If that was checked before, another "
+            "thread or process has changed the array meanwhile; pass a copy"
+        )
+    return pairs[:, 0], pairs[:, 1]
 
 
 SOLVERS = {"simplex": _by_simplex, "pot": _by_pot}

@@ -34,6 +34,14 @@ def test_nothing_is_found_in_the_solver():
 
 
 @pytest.mark.exhaustive
+@pytest.mark.skipif(sys.platform != "linux", reason="needs sanitizers to preload")
+def test_nothing_is_found_in_the_solver_while_arrays_change():
+    skip_without_simplex()
+    said = fuzzed("fuzz_changing", "--seconds", 5)
+    assert "no finding in 5 seconds (arrays)" in said
+
+
+@pytest.mark.exhaustive
 def test_nothing_is_found_in_the_readers():
     said = fuzzed("fuzz_readers", "--files", 100, "--kind", *KINDS)
     for kind in KINDS:
