@@ -2,7 +2,8 @@
 
     python -m pip install -e ".[docs]" && python -m sphinx -W -n docs docs/_build/html
 
-runs the gallery, too, which takes minutes; ``-D plot_gallery=0`` shows its code alone.
+also runs the gallery, which takes minutes. With ``-D plot_gallery=0`` the gallery shows
+only its code.
 """
 
 import os
@@ -14,9 +15,9 @@ from sphinx.transforms import SphinxTransform
 
 import skemd
 
-# No progress bars and no devices to look for while examples run.
+# Examples run on the CPU, and jax need not search for other devices.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Without a display matplotlib says that it cannot show what the gallery keeps anyhow.
+# Without a display matplotlib warns that it cannot show figures that the gallery keeps.
 warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")
 
 project = "skemd"
@@ -36,7 +37,7 @@ exclude_patterns = ["_build", "auto_gallery/*.ipynb"]
 default_role = "code"
 templates_path = ["_templates"]
 nitpicky = True
-# Bases of our classes, of which we do not have the documentation.
+# Base classes whose documentation is elsewhere.
 nitpick_ignore_regex = [("py:.*", r"(sklearn|keras|numpy|matplotlib)\..*")]
 
 autosummary_generate = True
@@ -76,11 +77,11 @@ html_theme_options = {
 
 
 class LinksOfTheRepository(SphinxTransform):
-    """Turn links from file to file, as README.rst has them, into links of pages.
+    """Turn links between files, such as those of README.rst, into links between pages.
 
-    Pages include files that are read on their own, too, with links such as
-    ``docs/losses.rst``. Here a page is linked as a page, another file as a download;
-    Sphinx warns of either that does not exist.
+    Some pages are also read as files, with links such as ``docs/losses.rst``. Links to
+    pages become references, and links to any other file downloads. Sphinx warns if the
+    target does not exist.
     """
 
     default_priority = 5
@@ -94,7 +95,7 @@ class LinksOfTheRepository(SphinxTransform):
             node.replace_self(self._link(target, node))
 
     def _link(self, target, node):
-        # A link whose words are the file's name gets the title of the page.
+        # A link whose text is the name of the file gets the title of the page.
         words = {
             "refdoc": self.env.docname,
             "refwarn": True,
@@ -125,14 +126,14 @@ PAGE_OF_FILE = {
 
 
 def from_elsewhere(app, what, name, thing, skip, options):
-    """Leave out the members of a class that it has from other packages."""
+    """Leave out the members that a class inherits from other packages."""
     thing = getattr(thing, "fget", getattr(thing, "__func__", thing))
     home = getattr(thing, "__module__", None) or ""
     return skip or (what == "class" and home.split(".")[0] != "skemd")
 
 
 def setup(app):
-    """Register what stands above."""
+    """Register the transform and the filter."""
     app.add_transform(LinksOfTheRepository)
     app.connect("autodoc-skip-member", from_elsewhere)
     return {"parallel_read_safe": True}

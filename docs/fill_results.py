@@ -2,10 +2,9 @@
 
     python docs/fill_results.py generated=output/generated real=output/real
 
-rewrites what stands between the page's markers: for each study that is named, its
-settings, the tables of its CSV files, and the figures, which are copied to
-``docs/figures``. Studies that are not named stay as they are, so nothing on the page
-is typed by hand.
+rewrites the blocks between the page's markers. The block of a study has its settings,
+the tables of its CSV files, and its figures, which are copied to ``docs/figures``.
+Studies that are not named keep their blocks. No number on the page is typed by hand.
 """
 
 import argparse
@@ -28,7 +27,7 @@ PROPERTIES = {
     "abs_eta": "Against the pseudorapidity of the wafer",
     "charge_mip": "Against the charge of the wafer, in transverse MIP",
 }
-# Whose medians stand side by side, bin by bin, at each number of links.
+# The algorithms whose medians the last table compares.
 SIDE_BY_SIDE = (
     "EMD-CNN",
     "Best Choice",
@@ -37,12 +36,12 @@ SIDE_BY_SIDE = (
     "CTC4_7",
     "Threshold Sum",
 )
-# ".. begin generated" to ".. end generated", with anything in between.
+# Everything between ".. begin generated" and ".. end generated".
 BLOCK = r"(?<=^\.\. begin {study}\n)(?s:.*?)(?=^\.\. end {study}$)"
 
 
 def main():
-    """Rewrite the blocks of the studies that are named."""
+    """Rewrite the blocks of the named studies."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,7 +57,7 @@ def main():
 
 
 def filled(page, study, block):
-    """Return the page with the block of one study in place of the one it had."""
+    """Return the page with a new block for one study."""
     pattern = re.compile(BLOCK.format(study=re.escape(study)), flags=re.MULTILINE)
     page, n_found = pattern.subn(lambda found: f"\n{block}\n\n", page)
     if n_found != 1:
@@ -70,7 +69,7 @@ def filled(page, study, block):
 
 
 def block_of(name, folder):
-    """Return what the page says of one study."""
+    """Return the block of one study."""
     settings = read_csv(folder / "settings.csv")
     parts = [
         rst_table(
@@ -94,7 +93,7 @@ def block_of(name, folder):
 
 
 def tables_against(by, folder):
-    """Return medians of the losses, and their ratios where there are any."""
+    """Return the medians of the losses, and their ratios if the study has them."""
     ratios_file = folder / f"ratios_{by}.csv"
     rows = read_csv(folder / f"profile_{by}.csv")
     if not ratios_file.exists():
@@ -111,7 +110,7 @@ def tables_against(by, folder):
 
 
 def side_by_side(rows):
-    """Return medians of the algorithms at each number of links, bin by bin."""
+    """Return the medians of the algorithms for each number of links and each bin."""
     medians, bins = {}, {}
     for row in rows:
         links, first = row["n_output_links"], row["occupancy_cells_from"]
@@ -128,12 +127,12 @@ def side_by_side(rows):
 
 
 def figure(study, name):
-    """Return the lines that show one figure."""
+    """Return the directive that shows one figure."""
     return [f".. image:: figures/{study}_{name}\n   :width: 100%"]
 
 
 def copy_figures(study, folder, figures):
-    """Put the figures of one study beside the page."""
+    """Copy the figures of one study to the folder of figures."""
     figures.mkdir(exist_ok=True)
     for name in FIGURES:
         shutil.copyfile(folder / name, figures / f"{study}_{name}")

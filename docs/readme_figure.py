@@ -1,7 +1,8 @@
 """Draw the figure of README.rst: ``python docs/readme_figure.py``, about two minutes.
 
-The first generated wafer of a set that no training saw with ten to twenty cells above
-1 MIP, what comes back of it after two losses, and the medians of them all.
+The wafer is the first one with ten to twenty cells above 1 MIP in a generated set that
+no training saw. The figure also has its reconstructions after two losses, and the
+medians of the whole set.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ EDGES = [0, 1, 2, 4, 8, 16, 32, 48]
 
 
 def main():
-    """Train, draw, and write the file."""
+    """Train both autoencoders, draw the figure, and write the file."""
     X = make_wafers(20_000, random_state=0)
     test = make_wafers(5_000, random_state=1000)
     received = {
@@ -41,7 +42,7 @@ def main():
     plot_wafer(test[shown], ax=axes[0])
     axes[0].set_title("48 trigger cells")
     for ax, (name, Z) in zip(axes[1:], received.items(), strict=False):
-        # Charges are shares, on the scale of what was sent.
+        # Reconstructions have shares of the charge; give them the sum of the original.
         scale = test[shown].sum() / Z[shown].sum()
         plot_wafer(Z[shown] * scale, ax=ax, vmax=test[shown].max())
         ax.set_title(f"{name}: EMD {distances[name][shown]:.2f}")

@@ -1,11 +1,11 @@
 """From wafers to the folder that an engineer loads.
 
-Which bits does the front-end chip compute, and do they agree everywhere? This script
-trains an autoencoder with the chip's formats for a number of output links, on generated
-wafers or on your own (``--data FILE_OR_FOLDER``), computes the codes of wafers set
-aside in integers and compares them with the network's, and writes registers, ONNX
-files, an hls4ml project and verification vectors into one folder. With
-``python -m pip install "skemd[firmware]"`` a run takes about a minute on two cores.
+Which bits does the front-end chip compute, and does every implementation agree on them?
+This script trains an autoencoder with the chip's formats for a number of output links,
+on generated wafers or on your own (``--data FILE_OR_FOLDER``). It computes the codes of
+wafers set aside in integers and compares them with those of the network. Then it writes
+registers, ONNX files, an hls4ml project and verification vectors into one folder. It
+needs ``python -m pip install "skemd[firmware]"`` and takes about a minute on two cores.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from skemd.firmware import IntegerEncoder, export
 
 
 def main():
-    """Train, compare, write the folder."""
+    """Train an autoencoder, compare codes, and write the folder."""
     options = parsed_options()
     X = (
         load_wafers(options.data)
@@ -43,18 +43,18 @@ def main():
     for name in ("input", "weight", "accumulator", "latent"):
         print(f"{name:>12}: {getattr(encoder, f'{name}_format')}")
     differ = encoder.transform(test) != autoencoder.transform(test)
-    print(f"numbers that differ from the network's: {differ.sum()} of {differ.size}")
+    print(f"codes that differ from the network's: {differ.sum()} of {differ.size}")
 
     folder = options.output / "chip"
     manifest = export(autoencoder, folder, test[: options.vectors])
     print(f"{folder}:")
     for name, what in manifest["files"].items():
         print(f"  {name}: {what}")
-    print("The folder's README.txt says what the chip computes, step by step.")
+    print("README.txt in this folder explains the computation step by step.")
 
 
 def parsed_options():
-    """Return the command line's options."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

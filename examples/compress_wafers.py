@@ -1,11 +1,11 @@
-"""Compress wafers with four losses and compare what comes back.
+"""Compress wafers with four losses and compare the reconstructions.
 
-The paper's question: is an autoencoder that is trained on a learned earth mover's
-distance (EMD) truer to where the energy is than those trained on squared errors? This
-script trains the same network with each loss, on generated wafers or on your own
-(``--data FILE_OR_FOLDER``), prints the exact EMD on wafers set aside, and draws some of
-them. It echoes the comparison of arXiv:2306.04712. A run takes four to five minutes on
-two cores.
+The paper's question: does an autoencoder trained on a learned earth mover's distance
+(EMD) reconstruct the location of the energy better than those trained on squared
+errors? This script trains the same network with each loss, on generated wafers or on
+your own (``--data FILE_OR_FOLDER``), prints the exact EMD on wafers set aside, and
+draws some of them. It follows the comparison of arXiv:2306.04712 and takes four to five
+minutes on two cores.
 """
 
 import argparse
@@ -22,19 +22,19 @@ from skemd.plot import plot_reconstructions
 
 LOSSES = ("mse", "weighted_mse", "telescope", "emdcnn")
 MORE_LOSSES = ("sinkhorn", "emd")
-# Validation losses flatten out after about this many steps, whatever the number of
-# wafers: small data sets need more epochs.
+# Validation losses flatten out after about this many steps for any number of wafers, so
+# small data sets need more epochs.
 STEPS = 12_000
 BATCH_SIZE = 250
 LEARNING_RATE = 0.015
 
 
 def main():
-    """Train, print the table, write the figure."""
+    """Train each network, print the table, and draw the figure."""
     options = parsed_options()
     X = wafers_of(options)
     test, train = np.split(X, [max(1, round(options.test_fraction * len(X)))])
-    # A tenth of them watches for early stopping.
+    # A tenth of the wafers is used for early stopping.
     steps_per_epoch = max(1, round(0.9 * len(train) / BATCH_SIZE))
     epochs = options.epochs or max(1, round(STEPS / steps_per_epoch))
     print(
@@ -66,7 +66,7 @@ def main():
 
 
 def parsed_options():
-    """Return the command line's options."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -95,13 +95,13 @@ def wafers_of(options):
 
 
 def table_row(loss, distances, seconds_per_epoch):
-    """Return a row's entries for the exact EMDs of one loss."""
+    """Return the row of one loss, from its exact EMDs."""
     low, median, high = np.percentile(distances, [16, 50, 84])
     return loss, distances.mean(), median, low, high, seconds_per_epoch
 
 
 def table(rows):
-    """Return the table as text, and emdcnn's mean over that of the other losses."""
+    """Return the table as text, with the ratios of emdcnn to the other losses."""
     lines = [
         "exact EMD on wafers set aside, in half trigger-cell pitches (1.2084 cm)",
         f"{'loss':<14}{'mean':>8}{'median':>8}{'16%':>8}{'84%':>8}{'s/epoch':>9}",
@@ -113,7 +113,7 @@ def table(rows):
     reference = mean_of.pop("emdcnn", None)
     if reference is not None and mean_of:
         ratios = [f"{loss} {reference / mean:.3f}" for loss, mean in mean_of.items()]
-        lines.append(f"mean with emdcnn over that with: {', '.join(ratios)}")
+        lines.append(f"mean EMD of emdcnn relative to: {', '.join(ratios)}")
     return "\n".join(lines)
 
 

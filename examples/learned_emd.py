@@ -1,12 +1,13 @@
 """Draw the learned earth mover's distance against the exact one, for all heads.
 
-How far is a learned EMD from the exact one on pairs that matter, wafers and their
-reconstructions? This script trains an autoencoder with the telescope loss and three
+How far is a learned EMD from the exact one on the pairs that matter, wafers and their
+reconstructions? This script trains an autoencoder with the telescope loss, and three
 regressors on the same labeled pairs: the paper's network (``head="linear"``), the same
-with what is known about the EMD built in (``head="bounded"``), and the network that
-ships, which learns potentials (``head="potential"``). It draws what figure 5 of
-arXiv:2306.04712 shows, the distribution of the relative difference and predicted
-against exact EMD, on wafers that none of them saw. About three minutes on two cores.
+network with known properties of the EMD built in (``head="bounded"``), and the network
+that skemd ships, which learns potentials (``head="potential"``). Like figure 5 of
+arXiv:2306.04712, it draws the distribution of the relative difference, and the
+predicted against the exact EMD, on wafers that none of them saw. It takes about three
+minutes on two cores.
 """
 
 import argparse
@@ -25,13 +26,13 @@ REGRESSORS = {
     "bounded": {"epochs": 15},
     "potential": {"n_conv_layers": 0, "n_dense_layers": 2, "epochs": 15},
 }
-# Three of the Okabe-Ito colors, which everybody can tell apart.
+# Three of the Okabe-Ito colors, which are safe for color-blind readers.
 COLORS = {"linear": "#D55E00", "bounded": "#0072B2", "potential": "#009E73"}
 LARGEST_DIFFERENCE_DRAWN = 0.3
 
 
 def main():
-    """Train, print means and spreads, draw the figure."""
+    """Train all networks, print means and spreads, and draw the figure."""
     options = parsed_options()
     X = make_wafers(options.wafers, random_state=options.seed)
     unseen = make_wafers(options.wafers // 4, random_state=1_000 + options.seed)
@@ -59,7 +60,7 @@ def main():
 
 
 def parsed_options():
-    """Return the command line's options."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -71,7 +72,7 @@ def parsed_options():
 
 
 def training_pairs(X, autoencoder, options):
-    """Return pairs of many kinds, and of wafers and reconstructions, with their EMD."""
+    """Return pairs of all kinds, reconstructions included, with their exact EMD."""
     pairs, y, _ = make_pairs(X, options.pairs, random_state=options.seed)
     more_pairs, more_y = reconstructed_pairs(X, autoencoder)
     return np.concatenate([pairs, more_pairs]), np.concatenate([y, more_y])
@@ -84,7 +85,7 @@ def reconstructed_pairs(X, autoencoder):
 
 
 def draw(exact, predicted):
-    """Draw distributions of the relative difference, and predicted against exact."""
+    """Draw the relative differences, and predicted against exact EMD."""
     n_axes = 1 + len(predicted)
     figure, (left, *right) = plt.subplots(
         1, n_axes, figsize=(4 * n_axes, 4.2), layout="constrained"
@@ -94,7 +95,7 @@ def draw(exact, predicted):
     for (head, values), ax in zip(predicted.items(), right, strict=True):
         difference = values / exact - 1
         label = f"{head}: {difference.mean():+.1%}, spread {difference.std():.1%}"
-        # What lies outside counts in the outermost bins.
+        # Values beyond the axis count in the outermost bins.
         inside = difference.clip(bins[0], bins[-1])
         left.hist(inside, bins, histtype="step", color=COLORS[head], lw=2, label=label)
         ax.hexbin(exact, values, extent=(0, most, 0, most), gridsize=40, mincnt=1)

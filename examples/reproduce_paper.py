@@ -1,15 +1,15 @@
-"""The paper's comparison of losses, and the one with the algorithms of today's chip.
+"""The paper's comparison of losses, and the comparison with the chip's algorithms.
 
-Is an encoder that is trained on a learned earth mover's distance (EMD) better than one
-trained on squared errors, and than what the concentrator chip can send without a
-network? This script trains the encoders with the chip's roundings, and in floating
-point beside them, on generated wafers or on your own (``--data FILE_OR_FOLDER``), for 2
-to 5 output links and three seeds. It prints and draws the exact EMD of wafers set aside
-against occupancy, |eta| and charge, as figures of arXiv:2306.04712 do, with the paper's
-ratios beside ours, and the table of all algorithms at equal bandwidth with the bits
-that they really send. The quick setting is meant for 15 minutes on two cores; with
-``--full`` it takes hours. With ``--cache FOLDER`` what has been trained once is not
-trained again.
+Is an encoder trained on a learned earth mover's distance (EMD) better than one trained
+on squared errors, and better than what the concentrator chip can send without a
+network? This script trains encoders with the chip's roundings and in floating point, on
+generated wafers or on your own (``--data FILE_OR_FOLDER``), for 2 to 5 output links and
+three seeds. It prints and draws the exact EMD of wafers set aside against occupancy,
+|eta| and charge, like the figures of arXiv:2306.04712, with the paper's ratios next to
+ours. It also prints the table of all algorithms at equal bandwidth, with the bits that
+they really send. The quick setting takes about 15 minutes on two cores, and ``--full``
+takes hours. ``--cache FOLDER`` keeps trained networks, so that they are not trained
+again.
 """
 
 import argparse
@@ -41,7 +41,7 @@ NAMES = {
     "mse": "MSE",
 }
 METRIC = "emd_half_pitches"
-# All of them are in links.csv. A wafer of which nothing came back is an even one.
+# All of them are in links.csv. A reconstruction without charge counts as an even one.
 METRICS = {
     METRIC: study.emd_of_reconstructions,
     "center_shift_half_pitches": functools.partial(center_shift, empty_pred="even"),
@@ -78,12 +78,12 @@ PAPER = {
         "weighted MSE": [1.8, 1.65, 1.54, 1.46, 1.38, 1.3, 1.26, 1.175, 1.145, 1.09],
     },
 }
-# Bins with fewer wafers of a seed are drawn, but nothing is claimed of them.
+# Bins with fewer wafers per seed are drawn, but not used for claims.
 ENOUGH_WAFERS = 200
 
 
 def main():
-    """Fit and measure everything, print the tables, write the files."""
+    """Fit and measure everything, print the tables, and write the files."""
     options = parsed_options()
     comparisons = study.compare(
         algorithms_of(options),
@@ -113,7 +113,7 @@ def main():
 
 
 def parsed_options():
-    """Return the command line's options."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -138,7 +138,7 @@ def parsed_options():
 
 
 def wafers_of(options, seed):
-    """Return wafers to train on and wafers set aside, in an order of the seed's own."""
+    """Return wafers to train on and wafers set aside, shuffled by the seed."""
     if options.data is None:
         n_samples = options.wafers + options.test_wafers
         X, known = make_wafers(n_samples, random_state=seed, return_info=True)
@@ -156,7 +156,7 @@ def wafers_of(options, seed):
 
 
 def loaded(path, eta_column):
-    """Return the wafers with charge of a file, and their eta if it is there."""
+    """Return the wafers with charge in a file, and their eta if it has one."""
     if eta_column is None:
         return load_wafers(path, drop_empty=True), None
     X, extra = load_wafers(path, columns=(eta_column,), drop_empty=True)
@@ -164,9 +164,9 @@ def loaded(path, eta_column):
 
 
 def algorithms_of(options):
-    """Return names and estimators, those in floating point first."""
+    """Return names and estimators, with those in floating point first."""
     n_train = len(wafers_of(options, options.seeds[0]).train)
-    # A tenth of them watches for early stopping.
+    # A tenth of the wafers is used for early stopping.
     steps_per_epoch = math.ceil(0.9 * n_train / TRAINING["batch_size"])
     epochs = max(2, round(options.steps / steps_per_epoch))
     network = functools.partial(
@@ -186,7 +186,7 @@ def algorithms_of(options):
                 for kind in ("STC4_9", "STC16_9", "STC4_7", "CTC4_7")
             ),
         ]
-        # The receiver of these spreads what was not sent, as far as the sum tells.
+        # These receivers spread the charge that was not sent, as known from the sum.
         spread = {"n_output_links": links, "sum_of": "not_sent", "rest": "even"}
         algorithms += [
             ("Threshold Sum, rest", ThresholdSum(threshold="links", **spread)),
@@ -208,7 +208,7 @@ def rows_of_profiles(comparisons, by):
 
 
 def rows_of_ratios(comparisons, reference, others, by):
-    """Return our medians over those of the other losses, and the paper's."""
+    """Return the ratios of our medians to those of other losses, and the paper's."""
     rows = []
     for other in others:
         found = study.ratios_over_seeds(
@@ -224,9 +224,9 @@ def rows_of_ratios(comparisons, reference, others, by):
 
 
 def paper_ratios(by, other):
-    """Return the paper's EMD-CNN over another loss in each bin, None where it has none.
+    """Return the paper's ratio of EMD-CNN to another loss in each bin, or Nones.
 
-    They are for 5 links.
+    The ratios are for 5 links.
     """
     medians = PAPER.get(by, {})
     if other not in medians:
@@ -235,7 +235,7 @@ def paper_ratios(by, other):
 
 
 def rows_of_settings(options, comparisons):
-    """Return what whoever repeats the study has to set."""
+    """Return the settings that reproduce the study."""
     first = wafers_of(options, options.seeds[0])
     settings = {
         "wafers": "generated" if options.data is None else Path(options.data).name,
@@ -273,7 +273,7 @@ def print_tables(files, properties, networks):
 
 
 def verdicts(ratios):
-    """Return a line for each other loss: the bins with enough wafers together."""
+    """Return a line for each other loss, over all bins with enough wafers."""
     lines = []
     for other in dict.fromkeys(row["other"] for row in ratios):
         rows = [
@@ -297,14 +297,14 @@ def verdicts(ratios):
 
 
 def drawn_baselines(comparisons, links):
-    """Return which algorithms without a network stand in the figure."""
+    """Return the algorithms without a network that the figure shows."""
     known = {(one.algorithm, one.n_output_links) for one in comparisons}
     names = ("Best Choice", "Threshold Sum", "STC4_9")
     return [(name, links) for name in names if (name, links) in known]
 
 
 def draw_profiles(comparisons, properties, shown, n_others):
-    """Draw EMD with bands above ratios, a column for each property."""
+    """Draw the EMD with bands, and ratios below it, in a column for each property."""
     figure, axes = plt.subplots(
         1 + (n_others > 0),
         len(properties),
@@ -328,7 +328,7 @@ def draw_profiles(comparisons, properties, shown, n_others):
 
 
 def draw_ratios(comparisons, networks, by, ax):
-    """Draw ratios to the other losses with their ranges, and the paper's as crosses."""
+    """Draw the ratios to other losses with their ranges, and the paper's as crosses."""
     ours, *others = networks
     ratios = {
         f"{ours[0]} / {other[0]}": study.ratios_over_seeds(

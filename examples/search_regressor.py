@@ -2,11 +2,12 @@
 
 Which network learns the earth mover's distance (EMD) best: how many filters, how wide,
 how deep, and with which loss? This script draws candidates from the table that
-arXiv:2306.04712 scanned, gives all of them a few passes over labeled pairs of
-generated wafers, a third of them three times as many, and so on (a halving search of
-scikit-learn), and prints and draws how well each one did on wafers that it never saw.
-The quick setting takes about two minutes on two cores; ``--full`` fits the whole
-table, hundreds of networks for 27 passes over 100,000 pairs, which takes days there.
+arXiv:2306.04712 scanned and trains all of them for a few passes over labeled pairs of
+generated wafers. Each round keeps the best third and trains them three times as long (a
+halving search of scikit-learn). The script prints and draws the error of each candidate
+on wafers that it never saw. The quick setting takes about two minutes on two cores;
+``--full`` fits the whole table, hundreds of networks for 27 passes over 100,000 pairs,
+which takes days on such a machine.
 """
 
 import argparse
@@ -36,17 +37,17 @@ GRID = {
     "n_dense_units": [32, 64, 128, 256],
     "loss": ["mse", "huber", "msle"],
 }
-# Relative differences of nearly equal wafers are those of rounding.
+# Below this, rounding dominates the relative difference.
 SMALLEST_DISTANCE = 0.01
 FULL = {"wafers": 50_000, "pairs": 100_000, "epochs": 27}
 N_SHOWN = 12
-# Three of the Okabe-Ito colors, which everybody can tell apart.
+# Three of the Okabe-Ito colors, which are safe for color-blind readers.
 COLOR_OF_KERNEL = {1: "#E69F00", 3: "#56B4E9", 5: "#009E73"}
 MARKER_OF_LOSS = {"mse": "o", "huber": "D", "msle": "^"}
 
 
 def main():
-    """Search, print the table, draw the figure."""
+    """Search, print the table, and draw the figure."""
     options = parsed_options()
     if options.full:
         for name, value in FULL.items():
@@ -68,7 +69,7 @@ def main():
 
 
 def parsed_options():
-    """Return the command line's options."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,7 +86,7 @@ def parsed_options():
 
 
 def searcher(options):
-    """Return scikit-learn's search over the table, as large as was asked for."""
+    """Return scikit-learn's search over the table, in full or by halving."""
     regressor = EMDRegressor(
         head=options.head,
         epochs=options.epochs,
@@ -94,7 +95,7 @@ def searcher(options):
     )
     shared = {
         "scoring": make_scorer(minus_relative_error),
-        # No wafer is on both sides.
+        # No wafer is in both the training and the test pairs.
         "cv": GroupShuffleSplit(n_splits=1, test_size=0.25, random_state=options.seed),
         "refit": False,
         "error_score": "raise",
@@ -118,7 +119,7 @@ def searcher(options):
 def minus_relative_error(y_true, y_pred):
     """Return minus the median of |predicted - exact| / exact.
 
-    The mean would be that of nearly equal wafers, on which the linear head fails.
+    The mean would be dominated by nearly equal wafers, where the linear head fails.
     """
     return -float(np.median(np.abs(y_pred / y_true - 1)))
 
@@ -156,7 +157,7 @@ def table(rows):
 
 
 def draw(rows):
-    """Draw how well each candidate did after how much training."""
+    """Draw the error of each candidate against its training time."""
     figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     for row in rows:
         ax.scatter(

@@ -2,7 +2,7 @@
 The chip's algorithms compared
 ==============================
 
-How much of where the energy is comes through for the bits that an algorithm sends?
+How well does each algorithm locate the energy with the bits that it sends?
 """
 
 import matplotlib.pyplot as plt
@@ -15,9 +15,9 @@ from skemd.study import Wafers, compare, link_rows, occupancy
 N_TRAIN, N_TEST, EPOCHS, LINKS = 4000, 1500, 40, (2, 3, 5)
 
 # %%
-# An algorithm is anything with fit and predict. The same ones stand here with 2, 3 and
-# 5 links of 32 bits: three that the chip has without a network, and the autoencoder in
-# the chip's number formats, trained on the exact EMD for a short time.
+# An algorithm is anything with fit and predict. Here are three of the chip's algorithms
+# without a network, and the autoencoder in the chip's number formats, trained on the
+# exact EMD for a short time. Each has 2, 3 or 5 links of 32 bits.
 
 
 def draw_wafers(seed):
@@ -43,7 +43,7 @@ algorithms = [
 rows = link_rows(compare(algorithms, draw_wafers, seeds=[0]))
 
 # %%
-# A wafer of which nothing came back counts as spread evenly.
+# A reconstruction without charge counts as spread evenly.
 
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 looks = {
@@ -65,7 +65,8 @@ ax.set(
 ax.legend()
 
 # %%
-# The figure shows the autoencoder ahead at two links, where the others have to leave
-# charge out or gather it in a few places. More links hardly help it, for its code still
-# has 16 numbers. The others overtake it, Best Choice at three links and all at five,
-# since most of these wafers have charge in a few cells, which then fit as they are.
+# The figure shows the autoencoder ahead with two links, where the other algorithms have
+# to drop charge or gather it in a few places. More links hardly help the autoencoder,
+# because its code still has 16 numbers. Best Choice overtakes it with three links, and
+# all of them do with five: most of these wafers have charge in only a few cells, which
+# then fit the links.

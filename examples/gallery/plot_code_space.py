@@ -2,7 +2,7 @@
 The space of codes
 ==================
 
-What do the 16 numbers that the encoder sends know of a wafer?
+What do the 16 numbers of a code say about a wafer?
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ from skemd.geometry import hgcal_wafer
 N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
 
 # %%
-# An autoencoder trained on the exact EMD, and codes of wafers that it did not see. Two
-# principal components stand for the 16 numbers.
+# We train an autoencoder on the exact EMD and encode wafers that it did not see. Two
+# principal components represent the 16 numbers.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
@@ -28,8 +28,8 @@ codes = autoencoder.transform(test)
 components = PCA(2).fit_transform(codes)
 
 # %%
-# Each dot is a wafer. On the left its color says in which direction from the wafer's
-# middle its charge lies, on the right how far the charge is spread about its mean.
+# Each dot is a wafer. On the left its color is the direction of the charge from the
+# center of the wafer, on the right the spread of the charge about its mean.
 
 positions = hgcal_wafer().positions - hgcal_wafer().positions.mean(axis=0)
 shares = test / test.sum(axis=1, keepdims=True)
@@ -47,7 +47,7 @@ for ax, color, cmap, label in (
     ax.set(xlabel="first component of the code", ylabel="second component")
 
 # %%
-# The figure shows on the left how the direction of the charge turns around the middle
-# of the codes like the hand of a clock: the code tells where the energy is. On the
-# right, wafers whose charge is spread lie in the middle, and those that have it in one
-# place around them: the further out, the surer the direction.
+# The figure shows on the left that the direction of the charge turns around the middle
+# of the codes like the hand of a clock: the code says where the energy is. On the
+# right, wafers with widely spread charge are in the middle, and those with their charge
+# in one place surround them: the farther out, the better defined the direction.

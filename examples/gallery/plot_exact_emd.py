@@ -17,11 +17,12 @@ rich = X[(X > 0).sum(axis=1) > 12]
 wafer = rich[:1]
 
 # %%
-# Two of the chip's own algorithms compress it. Best Choice sends its largest charges
-# and forgets the others; super trigger cells send sums of 4 x 4 cells, and the receiver
-# puts each sum where the largest charge was. The EMD is the least work that turns one
-# wafer into the other, each normalized to unit sum: charge times the way it goes. Its
-# plan says what goes where: from the wide end of each wedge to its tip.
+# Two of the chip's own algorithms compress the wafer. Best Choice sends the largest
+# charges and drops the others. Super trigger cells send sums of 4 x 4 cells, and the
+# receiver puts each sum where the largest charge was. The EMD is the least work that
+# turns one wafer into the other, with both normalized to unit sum: charge times the
+# distance it moves. The plan shows these moves, from the wide end of each wedge to its
+# tip.
 
 received = {
     name: algorithm.fit(X).predict(wafer)
@@ -35,13 +36,13 @@ for ax, (name, reconstruction) in zip(axes, received.items(), strict=True):
     picture = plot_transport(wafer[0], reconstruction[0], ax=ax, names=("sent", name))
 
 # %%
-# The plan proves its distance: its shares times the ways they go add up to the EMD, and
-# no other plan is cheaper.
+# The plan and the distance agree: the moved shares times the distances add up to the
+# EMD, and no other plan is cheaper.
 
-ways = hgcal_wafer().ground_distance[tuple(picture.moved.T)]
-print(f"{picture.shares @ ways:.4f} = {picture.distance:.4f}")
+lengths = hgcal_wafer().ground_distance[tuple(picture.moved.T)]
+print(f"{picture.shares @ lengths:.4f} = {picture.distance:.4f}")
 
 # %%
-# The figure shows where the two lose: Best Choice sends six cells, and the charge of
-# all others travels to one of them; STC16_9 gathers each face in one cell, and its
-# charge travels a little farther, 2.48 against 2.20 half trigger-cell pitches.
+# The figure shows the loss of each algorithm. Best Choice sends six cells, and the
+# charge of all others travels to one of them. STC16_9 gathers each face in one cell,
+# and its charge travels a little farther, 2.48 against 2.20 half trigger-cell pitches.

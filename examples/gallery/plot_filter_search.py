@@ -17,7 +17,7 @@ from skemd.datasets import make_wafers
 N_WAFERS, EPOCHS, N_FILTERS = 2000, 40, [1, 4, 8]
 
 # %%
-# The autoencoder is an estimator like any other: a pipeline, a grid and a scorer, and
+# The autoencoder is an estimator like any other: given a pipeline, a grid and a scorer,
 # scikit-learn does the rest. The score is minus the mean exact EMD between wafers set
 # aside and their reconstructions.
 
@@ -35,7 +35,7 @@ search = GridSearchCV(
 ).fit(X, X)
 
 # %%
-# Each fold is a gray line, their mean a black one.
+# Each fold is a gray line, and their mean is the black one.
 
 folds = np.array([search.cv_results_[f"split{k}_test_score"] for k in range(2)])
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
@@ -51,5 +51,5 @@ ax.set(
 
 # %%
 # The figure shows that each step helps: with eight filters the mean EMD is about 2.0, a
-# third less than with one. The two halves differ far less than that, so it is no luck;
-# whether sixteen would do better still is the next search.
+# third less than with one. The two folds differ far less than that, so this is not
+# luck. Another search would show whether sixteen filters are better still.

@@ -2,8 +2,8 @@
 A learned EMD
 =============
 
-How far is the learned EMD that ships with the package from the exact one, on wafers and
-reconstructions that it never saw?
+How far is the shipped learned EMD from the exact one, on wafers and reconstructions
+that it never saw?
 """
 
 import matplotlib.pyplot as plt
@@ -17,9 +17,9 @@ from skemd.plot import plot_learned_emd, plot_relative_difference
 N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
 
 # %%
-# The pairs that matter are wafers and what a compression made of them: here that of an
-# autoencoder trained with the telescope loss for a short time, and unrelated wafers for
-# the other end of the scale.
+# The pairs that matter are wafers and their reconstructions, here by an autoencoder
+# trained with the telescope loss for a short time. Pairs of unrelated wafers are at the
+# other end of the scale.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
@@ -35,7 +35,8 @@ learned = {
 }
 
 # %%
-# Both against each other, and the distribution of the relative difference.
+# We draw the learned against the exact EMD, and the distribution of the relative
+# difference.
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 plot_learned_emd(
@@ -46,6 +47,7 @@ for ax, name in zip(axes[1:], kinds, strict=True):
     ax.set_title(name)
 
 # %%
-# The figure shows all pairs on the diagonal, near ones and far ones. On average the
-# learned EMD is off by no more than a few tenths of a percent, and its relative
-# difference spreads by about one percent, on reconstructions as on unrelated wafers.
+# The figure shows all pairs on the diagonal, at small and large distances. On average
+# the learned EMD is off by at most a few tenths of a percent, and its relative
+# difference has a spread of about one percent, for reconstructions as well as for
+# unrelated wafers.

@@ -2,7 +2,7 @@
 Losses compared
 ===============
 
-Which loss should an encoder be trained with, if what counts is where the energy is?
+Which loss trains the encoder that locates the energy best?
 """
 
 import matplotlib.pyplot as plt
@@ -17,9 +17,9 @@ N_TRAIN, N_TEST, EPOCHS = 4000, 1500, 40
 LOSSES = ("weighted_mse", "telescope", "emdcnn", "emd")
 
 # %%
-# The same network, the same wafers and the same number of steps, with squared errors
-# weighted by charge, squared errors at three resolutions, the learned EMD and the exact
-# one.
+# We train the same network on the same wafers for the same number of steps, with four
+# losses: squared errors weighted by charge, squared errors at three resolutions, the
+# learned EMD and the exact one.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
@@ -31,7 +31,7 @@ received = {
 }
 
 # %%
-# What comes back of four wafers set aside:
+# Four wafers set aside and their reconstructions:
 
 rich = (test > 0).sum(axis=1) > 5
 _ = plot_reconstructions(
@@ -39,8 +39,8 @@ _ = plot_reconstructions(
 )
 
 # %%
-# And of all of them, against the number of cells above 1 MIP: the median exact EMD, and
-# the central 68% of wafers for the last.
+# The median exact EMD of all wafers set aside, against the number of cells above 1 MIP.
+# The band has the central 68% of wafers for the last loss.
 
 edges = [0, 1, 2, 4, 8, 16, 48]
 profiles = {
@@ -58,7 +58,7 @@ plot_profiles(
 ax.set_ylim(0)
 
 # %%
-# The figure shows that squared errors weighted by charge are furthest off wherever
-# they stand, and the telescope loss next. The learned EMD and the exact one are about a
-# third below it at any number of cells, and no further from each other than two
-# trainings with the same loss would be.
+# The figure shows the largest EMDs for squared errors weighted by charge, at any number
+# of cells, followed by the telescope loss. The learned EMD and the exact one are about
+# a third below the telescope loss at any number of cells, and differ from each other no
+# more than two trainings with the same loss.

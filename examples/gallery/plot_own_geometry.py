@@ -2,7 +2,7 @@
 A geometry of your own
 ======================
 
-Does all this work for histograms that have nothing to do with a wafer?
+Does the EMD also work for histograms that have nothing to do with a wafer?
 """
 
 import matplotlib.pyplot as plt
@@ -13,8 +13,8 @@ from skemd.geometry import Geometry
 from skemd.plot import plot_transport, plot_wafer
 
 # %%
-# Say, 37 photomultipliers on a disk: one in the middle, and rings of 6, 12 and 18. All
-# that a geometry needs is where the cells are, here in meters.
+# Take 37 photomultipliers on a disk: one in the middle, and rings of 6, 12 and 18. A
+# geometry needs only the positions of the cells, here in meters.
 
 rings = [np.zeros((1, 2))]
 for radius in (1, 2, 3):
@@ -23,8 +23,8 @@ for radius in (1, 2, 3):
 disk = Geometry(np.concatenate(rings), name="disk")
 
 # %%
-# Light from a source falls off with the distance to it. We draw sources along a spiral
-# and let each detector count photons.
+# Light falls off with the distance from its source. We place sources along a spiral and
+# let each photomultiplier count photons.
 
 rng = np.random.default_rng(0)
 turn = np.linspace(0, 3 * np.pi, 60)
@@ -47,8 +47,8 @@ _ = plot_transport(
 )
 
 # %%
-# The EMD sees that the light has moved, and how far: for all pairs of events it stands
-# here against the distance between their sources.
+# The EMD measures how far the light has moved. We draw it for all pairs of events
+# against the distance between their sources.
 
 emds = pairwise_emd(counts, geometry=disk)
 apart = np.linalg.norm(sources[:, None] - sources, axis=2)
@@ -59,7 +59,7 @@ ax.plot([0, 5], [0, 5], color="0.5", lw=1)
 ax.set(xlabel="distance between the sources (m)", ylabel="exact EMD (m)")
 
 # %%
-# The figure shows that the EMD between two events grows almost in proportion to the
-# distance between their sources: from 0.1 m, which is the counting noise of events from
-# one place, to nearly nine tenths of the distance, since light that falls far from both
-# sources stays where it is.
+# The figure shows that the EMD between two events is almost proportional to the
+# distance between their sources. It starts at 0.1 m, the counting noise of events with
+# equal sources. At large distances it is nearly nine tenths of the distance, because
+# light that falls far from both sources does not move.

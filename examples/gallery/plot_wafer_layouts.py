@@ -19,15 +19,16 @@ brightest = X[info["sim_energy"].argmax()]
 # %%
 # Generated wafers are rows of 48 charges in trigger-cell order. This one caught an
 # electron's shower on top of the pile-up. Its three faces of 4 x 4 cells meet in the
-# middle, and colors go by the logarithm of the charge, since a few cells hold most.
+# middle. The colors are logarithmic, because a few cells hold most of the charge.
 
 figure, ax = plt.subplots(figsize=(5, 4), layout="constrained")
 _ = plot_wafer(brightest, ax=ax, log=True, cell_numbers=True, colorbar=True)
 
 # %%
-# WaferRemapper makes an image of it. Layout "8x8" puts the three faces into an L of 48
-# of its 64 pixels, so that one filter sees across their seams; "4x4x3" stacks them as
-# three channels. Cells' own numbers, remapped like charges, say which went where.
+# WaferRemapper turns it into an image. Layout "8x8" puts the three faces into an L of
+# 48 out of 64 pixels, so that one filter sees across their seams. "4x4x3" stacks them
+# as three channels. To show which cell goes where, we remap the cell numbers like
+# charges.
 
 numbers = np.arange(1, 49)[None]
 images = {
@@ -50,6 +51,6 @@ for ax, (title, image) in zip(axes, panels, strict=True):
     ax.set(title=title, xticks=[], yticks=[])
 
 # %%
-# The figure shows that "8x8" leaves the lower right corner empty and has faces 1 and 0
-# side by side with face 2 below face 1, while in "4x4x3" cells 0, 16 and 32, one of
-# each face, share a pixel.
+# The figure shows that "8x8" leaves the lower right corner empty and puts face 1 next
+# to face 0 and above face 2. In "4x4x3" cells 0, 16 and 32, one of each face, share a
+# pixel.

@@ -232,3 +232,28 @@ def test_files_lie_within_two_clicks_of_the_readme():
     for path, definition in where.items():
         assert path in two_clicks
         assert definition in (ROOT / path).read_text(encoding="utf-8")
+
+
+def missing_paths(text):
+    """Return the files and folders that a page names and that do not exist."""
+    folders = "skemd|tests|benchmarks|tools|docs|examples"
+    paths = re.findall(rf"``((?:{folders})/[\w./-]*)``", text)
+    tests = re.findall(r"``(test_\w+\.py)``", text)
+    return [
+        *(path for path in paths if not (ROOT / path).exists()),
+        *(name for name in tests if not any((ROOT / "tests").rglob(name))),
+    ]
+
+
+def test_paths_that_pages_and_cards_name_exist():
+    missing = [
+        (name_of(path), name)
+        for path in [*PAGES, *sorted((ROOT / "skemd").rglob("*.rst"))]
+        for name in missing_paths(path.read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
+def test_a_missing_path_would_be_found():
+    text = "``skemd/no.py``, ``tests/no/``, ``test_no.py`` and ``skemd/geometry.py``"
+    assert missing_paths(text) == ["skemd/no.py", "tests/no/", "test_no.py"]

@@ -2,7 +2,7 @@
 Quantization
 ============
 
-What do the few bits of the chip cost, and does it help to know of them in training?
+What do the few bits of the chip cost, and does it help to train with them?
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,9 @@ BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
 
 # %%
 # Two, three and five links have room for 3, 5 and 9 bits for each of the 16 numbers of
-# a code. Train one autoencoder in floating point, and three in the chip's formats of
-# codes, weights, images and sums, so that they know what will become of their numbers.
+# a code. We train one autoencoder in floating point, and three with the chip's formats
+# of codes, weights, images and sums, so that the training takes the rounding into
+# account.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
@@ -29,8 +30,8 @@ aware = [
 ]
 
 # %%
-# The codes of the first may be rounded afterwards to the same range and steps: one bit
-# stands before the binary point, and what is larger saturates.
+# The codes of the floating-point autoencoder can be rounded afterwards to the same
+# range and steps, with one bit before the binary point. Larger values saturate.
 
 codes = floating.transform(test)
 steps = [2.0 ** (1 - bits) for bits in BITS_OF_LINKS.values()]
@@ -57,5 +58,5 @@ ax.legend()
 # %%
 # The figure shows that three bits cost something, and five and nine bits next to
 # nothing, if the network is trained for its formats. Rounding afterwards costs more at
-# three bits. Differences of a few hundredths say nothing: so much lies between two
-# trainings with different seeds.
+# three bits. Differences of a few hundredths mean nothing: two trainings with different
+# seeds differ as much.
