@@ -17,11 +17,14 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from skemd._backend import keras
+from skemd.losses._soft_transform import (
+    LARGEST_EXPONENT,
+    soft_c_transform,
+    transform_kernel,
+)
 
 __all__ = ["LearnedPotentials", "with_potentials_as_gradient"]
 
-# exp(-80) is the smallest power that float32 can add up without losing it.
-_LARGEST_EXPONENT = 80.0
 # Entropy of the transforms, in distances between neighboring cells.
 _RELATIVE_EPSILON = 0.2
 # Charges count by this power: cells without charge not at all, others much alike.
@@ -75,11 +78,10 @@ class LearnedPotentials(keras.layers.Layer):
         self.unit = _TYPICAL_POTENTIAL * distance.max() or 1.0
         distance = distance / self.unit
         nearest = distance[distance > 0].min(initial=distance.max()) or 1.0
-        # Potentials differ by up to the largest distance, which comes on top of it.
         self._epsilon = max(
-            _RELATIVE_EPSILON * nearest, 2 * distance.max() / _LARGEST_EXPONENT
+            _RELATIVE_EPSILON * nearest, 2 * distance.max() / LARGEST_EXPONENT
         )
-        self._kernel = np.exp(-distance / self._epsilon).astype(np.float32)
+        self._kernel = transform_kernel(distance, self._epsilon)
 
     def build(self, features_shape, moving_shape):
         """Create the weights of the guess, of the refinements and of the distance."""
@@ -166,20 +168,19 @@ class LearnedPotentials(keras.layers.Layer):
         """Return both transforms, and the imbalance of each cell on either side."""
         leaving, entering = moves
         left, entered = present
-        below, surplus = self._soft_c_transform(potentials, left, leaving, entering)
-        above, deficit = self._soft_c_transform(-potentials, entered, entering, leaving)
+        below, surplus = self._transformed(-potentials, left, leaving, entering)
+        above, deficit = self._transformed(potentials, entered, entering, leaving)
         return below, -above, surplus, deficit
 
-    def _soft_c_transform(self, potentials, presence, charge, asked):
-        # With the lowest taken out, the sum is a product with a fixed matrix.
-        lowest = keras.ops.min(potentials, axis=1, keepdims=True)
-        terms = presence * keras.ops.exp((lowest - potentials) / self._epsilon)
-        reached = keras.ops.matmul(terms, self._kernel) + _SMALLEST_SUM
-        taken = terms * keras.ops.matmul(asked / reached, self._kernel)
+    def _transformed(self, potentials, weights, charge, asked):
+        """Return the transform, and what the cells have left or lack."""
+        found, terms, sums = soft_c_transform(
+            potentials, weights, self._kernel, self._epsilon, _SMALLEST_SUM
+        )
+        taken = terms * keras.ops.matmul(asked / sums, self._kernel)
         # The way back through the division would overflow where little is reached.
         imbalance = (charge - taken) * (self._n_cells / _IMBALANCE_UNIT)
-        imbalance = keras.ops.stop_gradient(imbalance)
-        return lowest - self._epsilon * keras.ops.log(reached), imbalance
+        return found, keras.ops.stop_gradient(imbalance)
 
 
 def with_potentials_as_gradient(distances, potentials, pairs):

@@ -12,12 +12,13 @@ from engines import skip_without_simplex
 from sklearn.base import clone
 from small_data import small_wafers, tiny_autoencoder, weights_are_equal
 
+from skemd import EMDRegressor
 from skemd._autoencoder._loss import LOSSES, resolve_loss
 from skemd._backend import keras
 from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import grid, hgcal_wafer, line
-from skemd.losses import ExactEMD, SinkhornDivergence
+from skemd.losses import ExactEMD, LearnedEMD, SinkhornDivergence
 
 BACKEND = keras.backend.backend()
 # Of a side's sum: far from the rounding of float64, and from most kinks.
@@ -25,6 +26,16 @@ STEP = 1e-6
 
 each_side = pytest.mark.parametrize("side", [0, 1], ids=["y_true", "y_pred"])
 each_loss = pytest.mark.parametrize("make_loss", [ExactEMD, SinkhornDivergence])
+each_normalizing_loss = pytest.mark.parametrize(
+    "make_loss",
+    [
+        ExactEMD,
+        SinkhornDivergence,
+        pytest.param(
+            lambda: LearnedEMD(EMDRegressor.from_pretrained()), id="LearnedEMD"
+        ),
+    ],
+)
 each_geometry = pytest.mark.parametrize(
     "geometry",
     [hgcal_wafer(), line(5), grid(8, 8), grid(9, 9)],
@@ -309,7 +320,7 @@ def test_a_row_without_a_finite_sum_spoils_only_itself(
 
 
 @each_side
-@each_loss
+@each_normalizing_loss
 def test_a_row_without_charge_counts_as_the_even_wafer(dense_pairs, make_loss, side):
     sides = dense_pairs()
     empty, even = sides[side].copy(), sides[side].copy()
@@ -318,9 +329,10 @@ def test_a_row_without_charge_counts_as_the_even_wafer(dense_pairs, make_loss, s
     expected = values_of(make_loss(), *with_side(sides, side, even))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert np.isfinite(gradients).all()
+    assert (gradients[side][2] == 0).all()
 
 
-@each_loss
+@each_normalizing_loss
 def test_two_rows_without_charge_are_equal(make_loss):
     nothing = np.zeros((8, 48))
     values, gradients = values_and_gradients(make_loss(), nothing, nothing)
@@ -442,7 +454,7 @@ def positive(*sides):
 def each_soft_minimum(request, monkeypatch):
     """Compute soft minima by a product with a matrix where it can be, or never."""
     if request.param == "all pairs of cells":
-        monkeypatch.setattr("skemd.losses._transport._LARGEST_EXPONENT", 0)
+        monkeypatch.setattr("skemd.losses._transport.LARGEST_EXPONENT", 0)
 
 
 @pytest.mark.usefixtures("each_soft_minimum")
@@ -517,7 +529,7 @@ def test_both_soft_minima_agree(wafers, monkeypatch, epsilon, n_charged):
     sides = [wafers(10, n_charged=n_charged, seed=seed) for seed in (1, 2)]
     loss = SinkhornDivergence(epsilon=epsilon)
     by_product = values_and_gradients(loss, *sides)
-    monkeypatch.setattr("skemd.losses._transport._LARGEST_EXPONENT", 0)
+    monkeypatch.setattr("skemd.losses._transport.LARGEST_EXPONENT", 0)
     by_pairs = values_and_gradients(loss, *sides)
     np.testing.assert_allclose(by_product[0], by_pairs[0], rtol=1e-5, atol=1e-5)
     for one, other in zip(by_product[1], by_pairs[1], strict=True):
