@@ -2,7 +2,7 @@
 
 from skemd import layers
 from skemd._backend import keras
-from skemd._regressor._potentials import LearnedPotentials, with_potentials_as_gradient
+from skemd._regressor._heads import HEADS, Trunk
 from skemd.layers._blocks import FLOAT32, dense_layer, flattened
 
 __all__ = ["build_emd_network"]
@@ -11,12 +11,6 @@ __all__ = ["build_emd_network"]
 _PAPER_L2 = 1e-4
 # Keras's default of 0.99 is too slow for trainings of a few hundred steps.
 _BATCH_NORM_MOMENTUM = 0.95
-# Far below what float32 can tell apart in wafers of unit sum.
-_SMALLEST_VARIATION = 1e-12
-# Units of the hidden layer that refines potentials.
-_REFINING_UNITS = 256
-# Beyond this, distances near the geometry's limits have next to no gradient.
-_CLOSEST_TO_LIMIT = 1e-3
 
 
 def build_emd_network(
@@ -53,9 +47,9 @@ def build_emd_network(
         \bigl(d_{min} + (d_{max} - d_{min}) \, \sigma(x)\bigr).
 
     It is zero for equal wafers and never outside what the geometry allows. The head
-    "potential" is the same, but for x, which starts from the distance that learned
-    potentials give (:class:`skemd._regressor._potentials.LearnedPotentials`), and for
-    the gradient, which is these potentials.
+    "potential" does the same with two differences: x starts from the distance that
+    learned potentials give (:class:`skemd._regressor._potentials.LearnedPotentials`),
+    and the gradient is these potentials.
 
     Parameters
     ----------
@@ -82,39 +76,25 @@ def build_emd_network(
     -------
     network : keras.Model
         Takes pairs of wafers of unit sum, shape (n_pairs, 2 * n_cells), and gives
-        distances of shape (n_pairs,) in the unit of the geometry. With the head
-        "potential" its layer "solver" is a model itself, the one to train: it gives a
-        column of distances and n_cells of potentials.
+        distances of shape (n_pairs,) in the unit of the geometry. The part of it to
+        train is that of :func:`skemd._regressor._heads.model_to_train`.
     """
+    head = HEADS[head]
     pairs = keras.Input((2 * n_cells,), name="pairs", **FLOAT32)
-    if head == "linear":
-        x = pairs
-    else:
-        x, variation = _surplus_and_deficit(pairs, n_cells)
+    x, variation = head.inputs(pairs)
     # Both orders run side by side through one trunk, as a batch of twice the size.
     both = keras.ops.concatenate([x, keras.ops.roll(x, n_cells, axis=1)], axis=0)
     x = _pair_images(both, image_shape, cell_to_pixel) if n_conv_layers else both
     x = _convolutions(x, n_conv_layers, n_filters, kernel_size, head, seeds)
     x = _dense_layers(flattened(x), n_dense_layers, n_dense_units, head, seeds)
     number = dense_layer(1, next(seeds), "output")(x)[:, 0]
-    if head == "linear":
-        return keras.Model(pairs, _mean_of_both(number), name="emd_cnn")
-    limits = min_distance, max_distance
-    if head == "bounded":
-        output = variation * _scaled_sigmoid(limits, _mean_of_both(number))
-        return keras.Model(pairs, output, name="emd_cnn")
-    refine = LearnedPotentials(
-        positions,
-        n_refinements,
-        _REFINING_UNITS,
-        next(seeds),
-        name="refine",
-        **FLOAT32,
+    return head.model(
+        Trunk(pairs, both, variation, features=x, number=number),
+        limits=(min_distance, max_distance),
+        positions=positions,
+        n_refinements=n_refinements,
+        seeds=seeds,
     )
-    potentials, distance, correction = refine(x, both * (2 / n_cells))
-    number = number + correction + _scaled_logit(limits, distance)
-    output = variation * _scaled_sigmoid(limits, _mean_of_both(number))
-    return _with_solver(pairs, output, potentials)
 
 
 def _convolutions(x, n_layers, n_filters, kernel_size, head, seeds):
@@ -140,39 +120,7 @@ def _dense_layers(x, n_layers, n_units, head, seeds):
 
 
 def _penalty(head):
-    return keras.regularizers.L2(_PAPER_L2) if head == "linear" else None
-
-
-def _with_solver(pairs, distances, potentials):
-    """Return the model of distances, with potentials for their gradient."""
-    columns = keras.ops.concatenate([distances[:, None], potentials], axis=1)
-    solver = keras.Model(pairs, columns, name="solver")
-    columns = solver(pairs)
-    output = with_potentials_as_gradient(columns[:, 0], columns[:, 1:], pairs)
-    return keras.Model(pairs, output, name="emd_cnn")
-
-
-def _surplus_and_deficit(pairs, n_cells):
-    """Cancel the charge that both wafers share and bring the rest to one scale.
-
-    The EMD depends on nothing but the difference of the two wafers, and grows with it
-    in proportion. The network need not learn that if it sees just the surplus and the
-    deficit, each of the same sum, and the total variation multiplies what it says.
-
-    Returns
-    -------
-    moving : tensor of shape (n_pairs, 2 * n_cells)
-        Surplus and deficit.
-    variation : tensor of shape (n_pairs,)
-        The part of the charge that has to move.
-    """
-    difference = pairs[:, :n_cells] - pairs[:, n_cells:]
-    both_ways = keras.ops.concatenate([difference, -difference], axis=1)
-    charge = keras.ops.relu(both_ways)
-    variation = keras.ops.sum(charge, axis=1, keepdims=True) / 2
-    moving = charge / keras.ops.maximum(variation, _SMALLEST_VARIATION)
-    # Numbers around one are what initializers are made for.
-    return moving * (n_cells / 2), variation[:, 0]
+    return keras.regularizers.L2(_PAPER_L2) if head.is_paper_network else None
 
 
 def _pair_images(pairs, image_shape, cell_to_pixel):
@@ -188,26 +136,8 @@ def _pair_images(pairs, image_shape, cell_to_pixel):
 def _activated(x, head, name):
     # The statistics of batch normalization differ between training and prediction;
     # for the bounded head, whose inputs have one scale, doing without is more accurate.
-    if head == "linear":
+    if head.is_paper_network:
         x = keras.layers.BatchNormalization(
             momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm", **FLOAT32
         )(x)
     return keras.layers.Activation("relu", name=f"{name}_relu", **FLOAT32)(x)
-
-
-def _mean_of_both(numbers):
-    """Average over both orders of the wafers."""
-    return keras.ops.mean(keras.ops.reshape(numbers, (2, -1)), axis=0)
-
-
-def _scaled_sigmoid(limits, number):
-    low, high = limits
-    return low + (high - low) * keras.ops.sigmoid(number)
-
-
-def _scaled_logit(limits, distance):
-    """Return what `_scaled_sigmoid` turns into a distance, near enough at the ends."""
-    low, high = limits
-    place = (distance - low) / ((high - low) or 1.0)
-    place = keras.ops.clip(place, _CLOSEST_TO_LIMIT, 1 - _CLOSEST_TO_LIMIT)
-    return keras.ops.log(place / (1 - place))
