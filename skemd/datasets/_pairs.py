@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from skemd._checks import check_choice, check_number
 from skemd._input._scaling import normalized
 from skemd._input._wafers import as_wafers
-from skemd.distance import paired_emd
+from skemd.distance._exact import solve_pairs
 
 __all__ = ["PAIR_KINDS", "make_pairs"]
 
@@ -120,7 +120,7 @@ def make_pairs(
     A, B = normalized(A), normalized(B)
     swap = rng.rand(n_pairs) < 0.5
     A[swap], B[swap] = B[swap], A[swap]
-    y = paired_emd(A, B, geometry=geometry, n_jobs=n_jobs)
+    y, _ = solve_pairs(A, B, geometry, n_jobs=n_jobs)
     pairs = np.stack([A, B], axis=1)
     return (pairs if layout == "stacked" else pairs.reshape(n_pairs, -1)), y, groups
 

@@ -6,13 +6,13 @@ where they are brought to a format are they rounded, once, and saturated.
 
 import numpy as np
 
+from skemd._same_padding import output_grid, same_padding
+
 __all__ = [
     "ExactLayer",
     "check_room",
     "fraction_of",
-    "output_grid",
     "patches",
-    "same_padding",
     "to_format",
 ]
 
@@ -165,25 +165,12 @@ def patches(images, kernel_shape, strides):
     n_samples, *sides, _ = images.shape
     grid = output_grid(sides, strides)
     padding = [
-        same_padding(*axis)
-        for axis in zip(sides, grid, kernel_shape, strides, strict=True)
+        same_padding(*axis) for axis in zip(sides, kernel_shape, strides, strict=True)
     ]
     padded = np.pad(images, [(0, 0), *padding, (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_shape, (1, 2))
     windows = windows[:, :: strides[0], :: strides[1]]
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(n_samples, *grid, -1)
-
-
-def output_grid(sides, strides):
-    """Return rows and columns of what a 'same' convolution gives."""
-    return [-(-side // step) for side, step in zip(sides, strides, strict=True)]
-
-
-def same_padding(side, n_outputs, kernel_side, step):
-    """Return how many pixels are padded in front of a side and behind it."""
-    # TensorFlow's rule: the odd one of the padded pixels goes to the end.
-    total = max((n_outputs - 1) * step + kernel_side - side, 0)
-    return total // 2, total - total // 2
 
 
 def _shifted_right(integers, shift, rounding):

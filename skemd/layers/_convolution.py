@@ -3,10 +3,11 @@
 import numpy as np
 
 from skemd._backend import keras
+from skemd._same_padding import output_grid, same_padding
 from skemd.layers._quantizers import (
     WithinFormat,
-    _as_dict,
-    _as_format,
+    as_dict,
+    as_format,
     straight_through,
 )
 
@@ -75,7 +76,7 @@ class GridConv2D(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.weight_format = _as_format(weight_format)
+        self.weight_format = as_format(weight_format)
 
     def build(self, input_shape):
         """Create Conv2D's weights and find which of them joins which pixels."""
@@ -123,7 +124,7 @@ class GridConv2D(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "weight_format": _as_dict(self.weight_format),
+            "weight_format": as_dict(self.weight_format),
         }
 
     def _set_shapes(self, input_shape):
@@ -138,7 +139,7 @@ class GridConv2D(keras.layers.Layer):
         return (self.kernel_size, self.kernel_size, self._channels, self.filters)
 
     def _output_grid(self, height, width):
-        return -(-height // self.strides[0]), -(-width // self.strides[1])
+        return output_grid((height, width), self.strides)
 
     def _tap_matrix(self, height, width):
         taps = _taps(height, width, self.kernel_size, self.strides)
@@ -241,14 +242,13 @@ def _taps(height, width, kernel_size, strides):
     return taps.reshape(height * width, -1, kernel_size**2)
 
 
-def _taps_along_axis(size, kernel_size, strides):
-    n_outputs = -(-size // strides)
-    # TensorFlow's rule: the odd one of the padded pixels goes to the end.
-    padding = max((n_outputs - 1) * strides + kernel_size - size, 0) // 2
-    taps = np.zeros((size, n_outputs, kernel_size), dtype=np.float32)
+def _taps_along_axis(side, kernel_size, step):
+    (n_outputs,) = output_grid([side], [step])
+    before, _ = same_padding(side, kernel_size, step)
+    taps = np.zeros((side, n_outputs, kernel_size), dtype=np.float32)
     for output in range(n_outputs):
         for tap in range(kernel_size):
-            pixel = output * strides + tap - padding
-            if 0 <= pixel < size:
+            pixel = output * step + tap - before
+            if 0 <= pixel < side:
                 taps[pixel, output, tap] = 1
     return taps

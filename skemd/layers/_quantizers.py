@@ -26,7 +26,7 @@ class QuantizedDense(keras.layers.Dense):
     """
 
     def __init__(self, units, weight_format, **kwargs):
-        self.weight_format = _as_format(weight_format)
+        self.weight_format = as_format(weight_format)
         constraint = WithinFormat(self.weight_format)
         super().__init__(
             units, kernel_constraint=constraint, bias_constraint=constraint, **kwargs
@@ -42,7 +42,7 @@ class QuantizedDense(keras.layers.Dense):
         """Return the parameters of the constructor."""
         config = super().get_config()
         del config["kernel_constraint"], config["bias_constraint"]
-        return {**config, "weight_format": _as_dict(self.weight_format)}
+        return {**config, "weight_format": as_dict(self.weight_format)}
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -58,7 +58,7 @@ class WithinFormat(keras.constraints.Constraint):
     """
 
     def __init__(self, weight_format):
-        self.weight_format = _as_format(weight_format)
+        self.weight_format = as_format(weight_format)
 
     def __call__(self, w):
         """Move each weight to the nearest number in the range."""
@@ -66,7 +66,7 @@ class WithinFormat(keras.constraints.Constraint):
 
     def get_config(self):
         """Return the parameters of the constructor."""
-        return {"weight_format": _as_dict(self.weight_format)}
+        return {"weight_format": as_dict(self.weight_format)}
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -136,12 +136,12 @@ def straight_through(values, number_format):
     return _ROUND(keras.ops.convert_to_tensor(values), *parts)
 
 
-def _as_format(weight_format):
+def as_format(weight_format):
     """Return a format that may come as a dict, from a layer's configuration."""
     if isinstance(weight_format, dict):
         return FixedPoint(**weight_format)
     return weight_format
 
 
-def _as_dict(weight_format):
+def as_dict(weight_format):
     return weight_format and dataclasses.asdict(weight_format)

@@ -1,6 +1,6 @@
 """The exact earth mover's distance of reconstructions, and scores made of it."""
 
-from skemd.distance import paired_emd
+from skemd.distance._exact import solve_pairs
 from skemd.metrics._pairs import (
     check_empty_pred,
     checked_pairs,
@@ -49,7 +49,8 @@ def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_job
     X_true, X_pred, geometry = checked_pairs(
         X_true, X_pred, geometry, empty_pred, dtype=None
     )
-    return paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
+    distances, _ = solve_pairs(X_true, X_pred, geometry, n_jobs=n_jobs)
+    return distances
 
 
 def mean_emd(
@@ -102,7 +103,7 @@ def mean_emd(
     )
     # Before the distances, which take time.
     weights = checked_weights(sample_weight, len(X_true))
-    distances = paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
+    distances, _ = solve_pairs(X_true, X_pred, geometry, n_jobs=n_jobs)
     return weighted_mean(distances, weights)
 
 

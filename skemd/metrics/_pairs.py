@@ -18,8 +18,8 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
     geometry : {"wafer", "line"} or Geometry
         Where the cells are.
     empty_pred : {"raise", "even", "keep"}
-        Whether a reconstruction without charge is an error, is replaced by the wafer's
-        charge shared equally among its cells, or may pass.
+        Whether a reconstruction without charge is an error, is replaced by one with
+        the same charge in every cell, or may pass.
     dtype : data-type or None, default=float64
         What to convert to; None keeps real numbers as they are, and saves the copies.
 
@@ -55,8 +55,8 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
             "with the same charge in every cell: empty_pred='even'."
         )
     if empty_pred == "even" and empty.any():
-        even = X_true.mean(axis=1, keepdims=True, dtype=np.float64)
-        X_pred = np.where(empty[:, None], even, X_pred)
+        # Ones, whose sum is exact, so that each fraction of it is rounded only once.
+        X_pred = np.where(empty[:, None], 1.0, X_pred)
     return X_true, X_pred, geometry
 
 

@@ -12,10 +12,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 import skemd
-from skemd._input._wafers import as_wafers
 from skemd._number_formats._links import HEADER_BITS, MODULE_SUM
 from skemd._progress import ProgressBar
-from skemd.distance import paired_emd
+from skemd.metrics import emd_per_wafer
 
 __all__ = [
     "Comparison",
@@ -102,9 +101,7 @@ def emd_of_reconstructions(X_true, X_pred):
     ValueError
         If a true wafer has no charge, or the wafers do not pair up.
     """
-    X_pred, _ = as_wafers(X_pred, "X_pred", allow_empty=True)
-    lost = ~X_pred.any(axis=1, keepdims=True)
-    return paired_emd(X_true, np.where(lost, 1.0, X_pred))
+    return emd_per_wafer(X_true, X_pred, empty_pred="even")
 
 
 def compare(
