@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 
+from skemd.study import rst_table
+
 
 @dataclasses.dataclass
 class Comparison:
@@ -89,14 +91,3 @@ def table(comparisons):
     return rst_table(
         [header, *(row for comparison in comparisons for row in comparison.rows())]
     )
-
-
-def rst_table(rows):
-    """Return a reStructuredText table of rows of text, the first of which heads it."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = "  ".join("=" * width for width in widths)
-    lines = [
-        "  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join([rule, lines[0].rstrip(), rule, *map(str.rstrip, lines[1:]), rule])

@@ -18,7 +18,7 @@ __all__ = ["Geometry", "Layout", "grid", "hgcal_wafer", "line"]
 # Distance between neighboring trigger cells of one face in cm. The unit of length
 # of the wafer is half of it, as in the paper's code.
 TRIGGER_CELL_PITCH_CM = 2.4168
-N_FACE_CELLS = 16
+N_FACES, N_FACE_CELLS = 3, 16
 # Beyond, distances would overflow.
 _FARTHEST = 1e300
 
@@ -299,7 +299,7 @@ def hgcal_wafer():
     arXiv:2306.04712.
     """
     layouts = {"8x8": _wafer_8x8(), "4x4x3": _wafer_4x4x3()}
-    cells = np.arange(3 * N_FACE_CELLS)
+    cells = np.arange(N_FACES * N_FACE_CELLS)
     turns = [np.roll(cells, -N_FACE_CELLS), np.roll(cells, -2 * N_FACE_CELLS)]
     return Geometry(_wafer_positions(), layouts, turns, name="wafer")
 
@@ -374,7 +374,7 @@ def _wafer_positions():
 
 def _wafer_8x8():
     """Faces 1 and 0 side by side, face 2 turned below face 1, a corner left empty."""
-    face, cell = np.divmod(np.arange(3 * N_FACE_CELLS), N_FACE_CELLS)
+    face, cell = np.divmod(np.arange(N_FACES * N_FACE_CELLS), N_FACE_CELLS)
     i, j = np.divmod(cell, 4)
     rows = np.choose(face, [j, 3 - i, 4 + 3 - j])
     columns = np.choose(face, [4 + i, j, 3 - i])
@@ -382,7 +382,7 @@ def _wafer_8x8():
 
 
 def _wafer_4x4x3():
-    face, cell = np.divmod(np.arange(3 * N_FACE_CELLS), N_FACE_CELLS)
+    face, cell = np.divmod(np.arange(N_FACES * N_FACE_CELLS), N_FACE_CELLS)
     return Layout((4, 4, 3), 3 * cell + face)
 
 

@@ -17,7 +17,8 @@ __all__ = ["make_wafers"]
 
 # HGCROC: 100 fC over 1024 counts; 3.43 fC per MIP in 200 um of silicon.
 ADC_PER_MIP = 3.43 / (100 / 1024)
-TRANSVERSE_STEPS = 2048  # 1/cosh(eta) is kept in steps of 2^-11
+# ECON-T: a trigger cell has a calibration factor in steps of 2^-11, here 1/cosh(eta).
+CHIP_TRANSVERSE_STEPS = 2048
 SUPPRESSION = 3.0  # threshold of the zero suppression over the noise
 # A trigger cell joins four sensor cells, and 0.135% of Gaussian noise is above 3 sigma.
 NOISE_HIT_PROBABILITY = 4 * 0.00135
@@ -186,7 +187,7 @@ def read_out(charges, eta, noise, rng):
     smeared[noise_hit] += threshold + noise * excess
     smeared[smeared < threshold] = 0.0
     adc = np.floor(smeared * ADC_PER_MIP)
-    transverse = np.rint(TRANSVERSE_STEPS / np.cosh(eta)) / TRANSVERSE_STEPS
+    transverse = np.rint(CHIP_TRANSVERSE_STEPS / np.cosh(eta)) / CHIP_TRANSVERSE_STEPS
     return np.floor(adc * transverse[:, None])
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from skemd.geometry import grid, hgcal_wafer
+from skemd.geometry import N_FACES, grid, hgcal_wafer
 from skemd.plot._style import COLOR_MAP
 
 EDGE = {"edgecolors": "0.75", "linewidths": 0.5}
 _BAR_COLOR = "#0072B2"
-_N_FACES, _SIDE = 3, 4
+_SIDE = 4
 # The corners of each face go clockwise, too.
 _CLOCKWISE = (0, 2, 1)
 
@@ -119,7 +119,7 @@ def wafer_outline():
 
 
 def _faces():
-    centers = hgcal_wafer().positions.reshape(_N_FACES, _SIDE, _SIDE, 2)
+    centers = hgcal_wafer().positions.reshape(N_FACES, _SIDE, _SIDE, 2)
     # Within a face the cells repeat along its two edges.
     down = centers[:, 1, 0] - centers[:, 0, 0]
     across = centers[:, 0, 1] - centers[:, 0, 0]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skemd.plot._style import LINE_COLORS, axes_or_new, line_styles, require_matplotlib
+from skemd._extras import import_extra
+from skemd.plot._style import LINE_COLORS, axes_or_new, line_styles
 
 __all__ = ["plot_history", "plot_profiles"]
 
@@ -36,7 +37,7 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
     ValueError
         If there are none, or more than six.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     if not 1 <= len(profiles) <= len(LINE_COLORS):
         raise ValueError(
             f"plot_profiles draws 1 to {len(LINE_COLORS)} profiles; got "
@@ -90,7 +91,7 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
     ValueError
         If there is no history, or losses do not pair up.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     losses = _checked_history(history)
     ax = axes_or_new(ax, figsize=(5.0, 3.6))
     artists = {}

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from skemd._checks import check_number, format_rows
+from skemd._extras import import_extra
 from skemd.plot._style import (
     COLOR_MAP,
     LINE_COLORS,
     LINE_STYLES,
     axes_or_new,
-    require_matplotlib,
     unit_of,
 )
 
@@ -49,7 +49,7 @@ def plot_learned_emd(
     ValueError
         If the two do not pair up, or hold a negative number or one that is not finite.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     check_number(gridsize, "gridsize", low=1, integer=True)
     exact, predicted = _checked_distances(exact, predicted)
     ax = axes_or_new(ax, figsize=(4.8, 4.0))
@@ -110,7 +110,7 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
         If distances do not pair up, are negative or not finite, an exact one is zero,
         or there are none or more than six regressors.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     check_number(limit, "limit", low=0, open_ends=True)
     check_number(n_bins, "n_bins", low=1, integer=True)
     many = predicted if isinstance(predicted, Mapping) else {"learned": predicted}

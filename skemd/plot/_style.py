@@ -14,22 +14,6 @@ LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 CHARGE_LABEL = "charge (CALQ counts)"
 
 
-def require_matplotlib():
-    """Import matplotlib, or say how to install it.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'Pictures need matplotlib. Run: python -m pip install "skemd[plot]"'
-        ) from error
-
-
 def axes_or_new(ax, **options):
     """Return the axes that were given, or those of a new figure.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skemd._extras import import_extra
 from skemd._input._scaling import normalized
 from skemd._input._wafers import as_wafers
 from skemd.distance import emd
@@ -17,7 +18,7 @@ from skemd.plot._cells import (
     is_line,
     wafer_rhombi,
 )
-from skemd.plot._style import LINE_COLORS, axes_or_new, require_matplotlib, unit_of
+from skemd.plot._style import LINE_COLORS, axes_or_new, unit_of
 from skemd.plot._wafers import charge_norm, draw_outline
 
 __all__ = ["TransportPicture", "plot_transport"]
@@ -99,7 +100,7 @@ def plot_transport(
         If these are not two wafers of the geometry with charge, or its positions have
         more than two coordinates.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     distance, plan = emd(a, b, geometry=geometry, return_plan=True)
     wafers, geometry = as_wafers(np.stack([a, b]), "a, b", geometry)
     check_drawable(geometry)

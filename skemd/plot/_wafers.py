@@ -3,6 +3,7 @@
 import numpy as np
 
 from skemd._checks import check_number
+from skemd._extras import import_extra
 from skemd._input._wafers import as_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
@@ -15,7 +16,7 @@ from skemd.plot._cells import (
     is_line,
     wafer_outline,
 )
-from skemd.plot._style import CHARGE_LABEL, axes_or_new, require_matplotlib
+from skemd.plot._style import CHARGE_LABEL, axes_or_new
 
 __all__ = ["plot_reconstructions", "plot_wafer"]
 
@@ -74,7 +75,7 @@ def plot_wafer(
         If the charges are not one wafer of the geometry, or its positions have more
         than two coordinates.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     charges, geometry = as_wafers(
         np.asarray(wafer)[None], "wafer", geometry, allow_empty=True
     )
@@ -130,7 +131,7 @@ def plot_reconstructions(
     ValueError
         If wafers and reconstructions do not match, or a wafer has no charge.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     X, geometry = as_wafers(X, "X", geometry)
     X = X[:n_wafers]
     rows = {"true": X} | {

@@ -2,11 +2,12 @@
 
 from skemd._checks import check_number
 from skemd._input._wafers import as_wafers
+from skemd.datasets._wafers import ADC_PER_MIP
 
 __all__ = ["COUNTS_PER_MIP", "charge_in_mip", "occupancy"]
 
-# 3.43 fC of a MIP in 200 um of silicon, over 100 fC in 1024 counts.
-COUNTS_PER_MIP = 35.1
+# To the digit with which thresholds and figures are published.
+COUNTS_PER_MIP = round(ADC_PER_MIP, 1)
 
 
 def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):

@@ -7,15 +7,16 @@ one row of 48 charges a wafer; cells that are not listed have no charge.
 
 import numpy as np
 
-from skemd.geometry import hgcal_wafer
+from skemd.geometry import N_FACE_CELLS, hgcal_wafer
 
 __all__ = ["WAFER", "cell_numbers", "cells_to_wafers", "transverse_counts"]
 
 # What a wafer is told apart by, in the order in which wafers are sorted.
 WAFER = ("entry", "zside", "layer", "waferu", "waferv")
-N_FACE_CELLS, N_SIDE, N_UV = 16, 4, 8
-# The chip multiplies by 1 / cosh(eta), in steps of 2**-12.
-TRANSVERSE_STEPS = 4096
+N_SIDE, N_UV = 4, 8
+# The paper's code (github.com/rohanshenoy/Ecoder) multiplies charges by 1 / cosh(eta)
+# in steps of 2**-12, rounded down. The chip's steps, which make_wafers has, are 2**-11.
+PAPER_TRANSVERSE_STEPS = 4096
 
 
 def _number_of_uv():
@@ -49,7 +50,7 @@ def cell_numbers(u, v):
 
 
 def transverse_counts(counts, eta):
-    """Return charges times the sine of the polar angle, as the chip does it.
+    """Return charges times the sine of the polar angle, as the paper's code has them.
 
     Parameters
     ----------
@@ -65,8 +66,8 @@ def transverse_counts(counts, eta):
         and the product.
     """
     # Beyond any detector the factor is zero anyway, and cosh would overflow.
-    factor = np.floor(TRANSVERSE_STEPS / np.cosh(np.minimum(np.abs(eta), 100.0)))
-    return np.floor(counts * factor / TRANSVERSE_STEPS)
+    factor = np.floor(PAPER_TRANSVERSE_STEPS / np.cosh(np.minimum(np.abs(eta), 100.0)))
+    return np.floor(counts * factor / PAPER_TRANSVERSE_STEPS)
 
 
 def cells_to_wafers(cells, charges):

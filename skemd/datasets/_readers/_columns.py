@@ -12,7 +12,6 @@ __all__ = [
     "check_unique",
     "requested_columns",
     "shortened",
-    "whole_numbers",
 ]
 
 CHARGES = tuple(f"CALQ_{cell}" for cell in range(hgcal_wafer().n_cells))
@@ -84,7 +83,7 @@ def check_unique(header, names, where):
         )
 
 
-def whole_numbers(name, column, where):
+def metadata_column(name, column, where):
     """Return a metadata column as it is, or as int64 if it counts or numbers things.
 
     Parameters

@@ -4,7 +4,7 @@ import numpy as np
 
 from skemd._extras import import_extra
 from skemd._progress import ProgressBar
-from skemd.datasets._readers._columns import METADATA, whole_numbers
+from skemd.datasets._readers._columns import METADATA, metadata_column
 from skemd.datasets._readers._csv import csv_parts
 from skemd.datasets._readers._files import find_files
 from skemd.datasets._readers._parquet import parquet_parts
@@ -134,7 +134,7 @@ def _kept_columns(part, request, file):
     columns = {name: part.columns[name].astype(float) for name in request.columns}
     if request.return_metadata:
         for name in [name for name in METADATA if name in part.columns]:
-            columns[name] = whole_numbers(name, part.columns[name], file)
+            columns[name] = metadata_column(name, part.columns[name], file)
     return columns
 
 
