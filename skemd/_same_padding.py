@@ -1,13 +1,13 @@
-"""What a 'same' convolution makes of the sides of an image, by TensorFlow's rule.
+"""Output size and padding of 'same' convolutions, by TensorFlow's rule.
 
-The layers, the autoencoder and the arithmetic of the chip share it.
+The layers, the autoencoder and the arithmetic of the chip share them.
 """
 
 __all__ = ["output_grid", "same_padding"]
 
 
 def output_grid(sides, steps):
-    """Return the rows and columns that a 'same' convolution gives.
+    """Return the height and width of the output of a 'same' convolution.
 
     Parameters
     ----------
@@ -19,13 +19,13 @@ def output_grid(sides, steps):
     Returns
     -------
     grid : tuple of int
-        Height and width of the output.
+        The same sides of the output.
     """
     return tuple(-(-side // step) for side, step in zip(sides, steps, strict=True))
 
 
 def same_padding(side, kernel_side, step):
-    """Return how many zeros a 'same' convolution puts before a side and after it.
+    """Return how many zeros a 'same' convolution adds before and after a side.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def same_padding(side, kernel_side, step):
     Returns
     -------
     before, after : int
-        An odd number of zeros has the odd one after the side.
+        If the total is odd, the extra zero comes after.
     """
     (n_outputs,) = output_grid([side], [step])
     total = max((n_outputs - 1) * step + kernel_side - side, 0)

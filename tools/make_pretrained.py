@@ -93,8 +93,8 @@ def reconstructed_pairs(X, regressor, seed):
 def training_wafers(n_wafers, seed):
     """Return wafers of all settings, shape (n_wafers, 48), in CALQ counts.
 
-    Half of them are raised to a power of their own, for flatter and steeper spectra
-    than the generator's.
+    Half of them are raised to a random power, for flatter and steeper spectra than the
+    generator's.
     """
     shares = np.array_split(np.arange(n_wafers), len(SETTINGS))
     X = np.concatenate(

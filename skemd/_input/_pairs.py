@@ -31,7 +31,7 @@ def validated_pairs(estimator, X, y=None, *, reset, allow_empty):
     reset : bool
         True in fit, False afterwards.
     allow_empty : bool
-        Whether wafers without charge may pass.
+        Whether wafers without charge are allowed.
 
     Returns
     -------

@@ -50,38 +50,39 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     kernel_size : int, default=5
         Height and width of the filters.
     n_conv_layers : int, default=4
-        Convolutions. Without any the dense layers see the cells themselves.
+        Number of convolutions. Without any, the dense layers see the cells themselves.
     n_dense_layers : int, default=1
-        Dense layers behind them.
+        Number of dense layers after them.
     n_dense_units : int, default=256
         Units of each dense layer.
     n_refinements : int, default=4
         How often the head "potential" refines its potentials.
     loss : {"mse", "huber", "msle"}, default="mse"
         What to minimize: squared error, Huber's loss, or squared error of logarithms.
-        With all heads but "linear" it compares the EMD over the total variation, that
-        is, how far charge moves on average, so that pairs of all sizes count alike.
-        The head "potential" adds the relative squared error of the potentials.
+        The head "bounded" compares EMDs over the total variation, that is, how far
+        charge moves on average, so that pairs of all sizes count alike. The head
+        "potential" compares relative EMDs, and adds the relative squared error of the
+        potentials.
     head : {"bounded", "linear", "potential"}, default="bounded"
         "bounded" predicts the total variation, which is known, times a distance
         between the smallest and the largest one of the geometry: zero for equal
         wafers, never negative, never more than possible. "potential" does the same
-        from learned Kantorovich potentials, which are its gradient: the most accurate,
-        and best with ``n_conv_layers=0, n_dense_layers=2``, as the one that ships.
-        "linear" is the plain output of the paper's network.
+        from learned Kantorovich potentials, which are its gradient. It is the most
+        accurate, and best with ``n_conv_layers=0, n_dense_layers=2``, as in the
+        pretrained regressor. "linear" is the plain output of the paper's network.
     layout : str, default="4x4x3"
-        Layout of the geometry in which the network sees wafers. The wafer's names
-        stand for the first layout of any other geometry.
+        Layout of the geometry in which the network sees wafers. In any other geometry
+        the names of the wafer's layouts stand for the first one.
     augment : bool, default=True
         Whether to turn and mirror pairs at random by the geometry's symmetries.
     epochs : int, default=20
-        Most passes over the pairs.
+        Largest number of passes over the pairs.
     batch_size : int, default=125
-        Pairs a step.
+        Pairs per step.
     learning_rate : float, default=0.002
         Peak learning rate of Adam.
     validation_fraction : float, default=0.1
-        Part of the pairs set aside for early stopping.
+        Fraction of the pairs set aside for early stopping.
     early_stopping : bool, default=True
         Whether to stop when the loss on the pairs set aside has not improved for
         `patience` epochs, and to return to the best epoch.
@@ -94,9 +95,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     n_jobs : int or None, default=None
         How many joblib workers compute exact EMDs where `y` is not given.
     checkpoint_dir : str, path-like or None, default=None
-        Folder for the state after each epoch. A fit that was killed goes on from there
-        when it is started again with equal parameters and data, and a finished one is
-        read from there. Each fit needs a folder of its own.
+        Folder for the state after each epoch. A fit that was killed continues from
+        there when it is started again with equal parameters and data, and a finished
+        fit is read from there. Each fit needs its own folder.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
         width, an odd one as if the second histogram's missing last cell were empty,
@@ -108,8 +109,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Configuration and weights.
     model_ : keras.Model
         The live network: pairs of unit sum of shape (n_pairs, 2 * n_cells), float32,
-        to distances of shape (n_pairs,). With the head "potential" its gradient by
-        the wafers is the learned potentials, not the slope of the learned distances.
+        to distances of shape (n_pairs,). With the head "potential" its gradient with
+        respect to the wafers is the learned potentials, not the slope of the learned
+        distances.
     history_ : dict of lists
         "loss" and "val_loss" for each epoch.
     n_iter_ : int
@@ -193,7 +195,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         name : {"hgcal-wafer"}, default="hgcal-wafer"
-            Which one; its card stands beside the weights in
+            Which one; its card is beside the weights in
             ``skemd/_regressor/pretrained``.
 
         Returns
@@ -231,8 +233,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             (n_pairs, 2, height, width, channels)
             Pairs, charges in any unit.
         y : array-like of shape (n_pairs,) or None, default=None
-            The distance of each pair in the unit of the geometry. None for the exact
-            EMD, which is computed.
+            The distance of each pair in the unit of the geometry. None to compute the
+            exact EMD.
 
         Returns
         -------
@@ -242,13 +244,13 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unusable, or `checkpoint_dir` holds another
-            fit; nothing has been trained then.
+            If a parameter or the data cannot be used, or `checkpoint_dir` holds another
+            fit, before any training.
         RuntimeError
             If another fit is using `checkpoint_dir`.
         OSError
-            If a checkpoint cannot be written. Behind the first epoch this is fitted
-            all the same, with the best weights so far.
+            If a checkpoint cannot be written. After the first epoch the regressor is
+            fitted nevertheless, with the best weights so far.
 
         Warns
         -----
@@ -281,7 +283,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         -------
         distances : ndarray of shape (n_pairs,)
             In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm).
-            A pair with a wafer without charge, which has no EMD, gives zero.
+            Zero for a pair with a wafer without charge, which has no EMD.
         """
         check_is_fitted(self)
         pairs, _, _ = validated_pairs(self, X, reset=False, allow_empty=True)
@@ -295,8 +297,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_pairs, 2 * n_cells), or as in `predict`
             Pairs, charges in any unit.
         y : array-like of shape (n_pairs,) or None, default=None
-            True distances in the unit of the geometry; None for the exact EMD, which
-            is computed.
+            True distances in the unit of the geometry; None to compute the exact EMD.
         sample_weight : array-like of shape (n_pairs,) or None, default=None
             Weights of the pairs.
 
@@ -328,8 +329,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         tags.target_tags.required = False
         tags.input_tags.positive_only = True
         tags.input_tags.three_d_array = True
-        # Distances are bounded by the pairs themselves; no network can follow the
-        # arbitrary targets of scikit-learn's quality checks.
+        # The pairs bound their distances, so no network can follow the arbitrary
+        # targets of scikit-learn's quality checks.
         tags.regressor_tags.poor_score = True
         return tags
 
@@ -360,7 +361,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         }
 
     def _train(self, pairs, y, geometry, layout, checkpoint):
-        """Train on checked pairs and keep what comes of it."""
+        """Train on checked pairs and store the result."""
         head = HEADS[self.head]
         y, potentials = exact_labels(
             pairs,

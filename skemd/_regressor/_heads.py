@@ -1,7 +1,7 @@
 """The heads of the learned EMD: the input of the trunk, and the use of its output.
 
-A head is chosen by name. What it changes, in the network and in its training, is listed
-in `HEADS` and asked for nowhere else.
+A head is chosen by name. All that depends on it, in the network and in its training, is
+listed in `HEADS`.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,13 @@ class Trunk(NamedTuple):
     pairs : tensor of shape (n_pairs, 2 * n_cells)
         The input, wafers of unit sum.
     both : tensor of shape (2 * n_pairs, 2 * n_cells)
-        What the trunk sees: the pairs, then the pairs with their wafers exchanged.
+        Input of the trunk: the pairs, then the pairs with their wafers exchanged.
     variation : tensor of shape (n_pairs,) or None
         Total variation of each pair; None for the head "linear".
     features : tensor of shape (2 * n_pairs, n_features)
         Output of the last hidden layer.
     number : tensor of shape (2 * n_pairs,)
-        The number that becomes the EMD.
+        Output of the trunk, which becomes the EMD.
     """
 
     pairs: Any
@@ -48,12 +48,12 @@ class Trunk(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a head changes in the network and in its training.
+    """All that depends on the head in the network and in its training.
 
     Attributes
     ----------
     inputs : callable
-        ``inputs(pairs)`` -> what the trunk sees of each pair, and its total variation.
+        ``inputs(pairs)`` -> input of the trunk for each pair, and its total variation.
     model : callable
         ``model(trunk, limits=, positions=, n_refinements=, seeds=)`` -> keras.Model.
     is_paper_network : bool
@@ -61,7 +61,7 @@ class Head(NamedTuple):
     divides_by_variation : bool
         Whether the loss compares distances over the total variation of their pair.
     learns_potentials : bool
-        Whether the network is trained on Kantorovich potentials as well.
+        Whether the network also learns Kantorovich potentials.
     """
 
     inputs: Callable
@@ -84,7 +84,7 @@ def model_to_train(network, head):
     Returns
     -------
     model : keras.Model
-        The whole model, or the part of it that gives potentials, too: a column of
+        The whole model, or the part of it that also returns potentials: a column of
         distances and then a column for each cell.
     """
     return network.submodel(_SOLVER) if head.learns_potentials else network.model
@@ -124,12 +124,12 @@ def _surplus_and_deficit(pairs):
 
 
 def _linear_model(trunk, **options):
-    """Return the model that gives the number itself."""
+    """Return the model of the number itself."""
     return keras.Model(trunk.pairs, _mean_of_both(trunk.number), name="emd_cnn")
 
 
 def _bounded_model(trunk, *, limits, **options):
-    """Return the model whose distances stay within what the geometry allows."""
+    """Return the model whose distances stay within the limits of the geometry."""
     output = _bounded(trunk.variation, limits, trunk.number)
     return keras.Model(trunk.pairs, output, name="emd_cnn")
 

@@ -9,7 +9,7 @@ __all__ = ["build_emd_network"]
 
 # The penalty on the weights of the paper's EMD CNN.
 _PAPER_L2 = 1e-4
-# Keras's default of 0.99 is too slow for trainings of a few hundred steps.
+# Keras's default of 0.99 is too slow for a few hundred training steps.
 _BATCH_NORM_MOMENTUM = 0.95
 
 
@@ -40,13 +40,14 @@ def build_emd_network(
     normalization and a penalty on its weights; with three convolutions of 32 5 x 5
     filters and a dense layer of 256 units this is the network of the paper. With the
     head "bounded" the network sees only the charge that has to move, since the EMD
-    depends on nothing else, and the average x gives the mean distance that it moves;
-    the part of the charge that has to move, the total variation, multiplies it:
+    depends on nothing else. The average x then gives the mean distance that this charge
+    moves, and is multiplied by the fraction of the charge that has to move, the total
+    variation:
 
     .. math:: \tfrac12 \sum_i |a_i - b_i| \;
         \bigl(d_{min} + (d_{max} - d_{min}) \, \sigma(x)\bigr).
 
-    It is zero for equal wafers and never outside what the geometry allows. The head
+    It is zero for equal wafers and always within the limits of the geometry. The head
     "potential" does the same with two differences: x starts from the distance that
     learned potentials give (:class:`skemd._regressor._potentials.LearnedPotentials`),
     and the gradient is these potentials.
@@ -60,15 +61,15 @@ def build_emd_network(
     cell_to_pixel : sequence of int
         The layout's, see :class:`skemd.geometry.Layout`.
     n_filters, kernel_size, n_conv_layers, n_dense_layers, n_dense_units : int
-        The architecture; without convolutions the dense layers see cells.
+        The architecture; without convolutions the dense layers see the cells.
     n_refinements : int
         Refinements of the potentials, for the head "potential".
     head : {"bounded", "linear", "potential"}
-        How the number becomes the EMD.
+        One of :data:`skemd._regressor._heads.HEADS`.
     positions : array-like of shape (n_cells, n_dimensions)
         Positions of the cells, for the head "potential".
     min_distance, max_distance : float
-        Smallest and largest distance of two cells, for all heads but "linear".
+        Smallest and largest distance between two cells, for all heads but "linear".
     seeds : iterator of int
         Seeds of the initializers.
 

@@ -60,5 +60,5 @@ def load_pretrained(name):
 
 
 def _parts(body, decoder):
-    """Return what a file says of an estimator or of a network, without making it."""
+    """Return the parts of an estimator or of a network in a file, without making it."""
     return decoder.decode(body)

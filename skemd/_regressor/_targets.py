@@ -1,4 +1,4 @@
-"""What the learned EMD is trained on: its input, distances, potentials, their loss."""
+"""Training data of the learned EMD: input, distances, potentials, and their loss."""
 
 import warnings
 
@@ -30,7 +30,7 @@ LOSSES = {
 _SMALLEST_VARIATION = 1e-4
 _POTENTIAL_WEIGHT = 0.01
 
-# Labels are compared with the exact EMD of this many pairs; more would tell no more.
+# Labels are compared with the exact EMD of this many pairs, which are enough.
 _MOST_PAIRS = 200
 _TOLERANCE = 0.05
 # Below this distance the difference may be the rounding of the labels.
@@ -90,7 +90,7 @@ def exact_labels(pairs, y, geometry, *, with_potentials, n_jobs):
 
 
 def regression_targets(pairs, distances, potentials=None, *, over_variation=False):
-    """Return what the loss compares with the network's output.
+    """Return the targets that the loss compares with the network's output.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ def regression_targets(pairs, distances, potentials=None, *, over_variation=Fals
     distances : ndarray of shape (n_pairs,)
         Their labels, in the unit of the geometry.
     potentials : ndarray of shape (n_pairs, n_cells) or None, default=None
-        Kantorovich potentials, for a network that gives these, too. Distances then
-        count relative to themselves.
+        Kantorovich potentials, for a network that returns these as well. The loss then
+        divides distances by themselves.
     over_variation : bool, default=False
-        Whether distances count over the total variation of their pair.
+        Whether the loss divides distances by the total variation of their pair.
 
     Returns
     -------
@@ -117,8 +117,9 @@ def regression_targets(pairs, distances, potentials=None, *, over_variation=Fals
         if over_variation or potentials is not None:
             a, b = np.split(network_input(pairs[chunk]), 2, axis=1)
             variation = np.abs(a - b).sum(axis=1) / 2
-            # Equal wafers are right by construction. With a scale of one they, and
-            # those that float32 can hardly tell apart, have no weight in the training.
+            # Predictions for equal wafers are right by construction. With a scale of
+            # one, these pairs, and those that float32 can hardly tell apart, have no
+            # weight in the training.
             apart = variation > _SMALLEST_VARIATION
             unit = variation if potentials is None else distances[chunk]
             scale = np.where(apart & (unit > 0), unit, scale)
@@ -140,7 +141,7 @@ def regression_loss(name, geometry, *, with_potentials):
     .. math:: \tfrac{1}{100} \sum_i (g_i - f_i)^2 \, / \,
         \bigl(d_{min}^2 + \sum_i f_i^2\bigr),
 
-    where the smallest distance of two cells keeps pairs with small potentials from
+    where the smallest distance between two cells keeps pairs with small potentials from
     counting more than others.
 
     Parameters
@@ -150,12 +151,12 @@ def regression_loss(name, geometry, *, with_potentials):
     geometry : Geometry
         Where the cells are.
     with_potentials : bool
-        Whether the network gives potentials after its distances.
+        Whether the network returns potentials after its distances.
 
     Returns
     -------
     loss : callable
-        ``loss(y_true, y_pred)`` -> one value a sample.
+        ``loss(y_true, y_pred)`` -> one value per sample.
     """
     function = keras.losses.get(LOSSES[name])
 
@@ -189,8 +190,7 @@ def random_symmetries(geometry):
     -------
     augment : callable or None
         ``augment(pairs, targets, rng)`` -> both, turned; None without symmetries.
-        Columns of `targets` before the last n_cells stay, as do all of targets that
-        are not that wide.
+        Only the last n_cells columns of `targets` turn, if it is wider than that.
     """
     if not geometry.symmetries:
         return None
@@ -221,7 +221,7 @@ def check_labels(pairs, y, geometry, *, lenient):
     geometry : Geometry
         Where the cells are.
     lenient : bool
-        Whether negative labels may pass, as for histograms of unknown origin.
+        Whether negative labels are allowed, as for histograms of unknown origin.
 
     Raises
     ------
@@ -231,8 +231,8 @@ def check_labels(pairs, y, geometry, *, lenient):
     Warns
     -----
     UserWarning
-        If more than half of up to 200 pairs, evenly spaced, have a label that is off
-        the exact EMD by more than 5%.
+        If more than half of up to 200 pairs, evenly spaced, have a label that differs
+        from the exact EMD by more than 5%.
     """
     negative = y < 0
     if negative.any() and not lenient:
@@ -254,7 +254,7 @@ def check_labels(pairs, y, geometry, *, lenient):
     ratio = np.median(y[rows][different] / exact[different]) if different.any() else 0
     warnings.warn(
         f"y is off the exact EMD by more than {_TOLERANCE:.0%} for {n_off} of "
-        f"{len(rows)} pairs that were looked at; the median of y over it is "
+        f"{len(rows)} pairs that were checked; the median of y over it is "
         f"{ratio:.3g}. Distances are expected in {unit}, between wafers of unit sum. "
         "Leave y out to have them computed.",
         stacklevel=3,

@@ -13,7 +13,7 @@ from skemd.layers._quantizers import (
 
 __all__ = ["GridConv2D", "GridConv2DTranspose"]
 
-# Beyond this many pixels the matrix outgrows the caches and the savings.
+# Beyond this many pixels the matrix outgrows the caches and saves nothing.
 MAX_PIXELS = 64
 
 
@@ -32,26 +32,26 @@ class GridConv2D(keras.layers.Layer):
     activation : str or None, default=None
         Name of a Keras activation.
     kernel_initializer : str or keras.initializers.Initializer
-        How the kernel starts.
+        Initializer of the kernel.
     bias_initializer : str or keras.initializers.Initializer
-        How the bias starts.
+        Initializer of the bias.
     kernel_regularizer : keras.regularizers.Regularizer or None, default=None
         Penalty on the kernel.
     weight_format : FixedPoint or None, default=None
-        What kernel and bias are rounded to before they are used. The weights
-        themselves keep their precision, for the optimizer, but not a range beyond
-        the format's.
+        Format to which kernel and bias are rounded before they are used. The weights
+        themselves keep their full precision, for the optimizer, but stay within the
+        range of the format.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
 
     Notes
     -----
-    Weights, padding ('same' as in TensorFlow: what does not split evenly is padded at
-    the bottom and right) and result are those of ``keras.layers.Conv2D`` with
+    Weights, padding ('same' as in TensorFlow, with an odd pixel of padding at the
+    bottom and right) and result are those of ``keras.layers.Conv2D`` with
     ``padding="same"`` and ``data_format="channels_last"``.
     """
 
-    # Takes (pixels in, pixels out, channels, filters) to the matrix's order.
+    # From (pixels in, pixels out, channels, filters) to the order of the matrix.
     _matrix_axes = (0, 2, 1, 3)
 
     def __init__(
@@ -79,7 +79,7 @@ class GridConv2D(keras.layers.Layer):
         self.weight_format = as_format(weight_format)
 
     def build(self, input_shape):
-        """Create Conv2D's weights and find which of them joins which pixels."""
+        """Create Conv2D's weights and find the pixels that each of them connects."""
         self._set_shapes(input_shape)
         constraint = self.weight_format and WithinFormat(self.weight_format)
         self.kernel = self.add_weight(
@@ -191,17 +191,17 @@ class GridConv2DTranspose(GridConv2D):
     activation : str or None, default=None
         Name of a Keras activation.
     kernel_initializer : str or keras.initializers.Initializer
-        How the kernel starts.
+        Initializer of the kernel.
     bias_initializer : str or keras.initializers.Initializer
-        How the bias starts.
+        Initializer of the bias.
     kernel_regularizer : keras.regularizers.Regularizer or None, default=None
         Penalty on the kernel.
     weight_format : FixedPoint or None, default=None
-        What kernel and bias are rounded to before they are used. The weights
-        themselves keep their precision, for the optimizer, but not a range beyond
-        the format's.
+        Format to which kernel and bias are rounded before they are used. The weights
+        themselves keep their full precision, for the optimizer, but stay within the
+        range of the format.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
     """
 
     _matrix_axes = (0, 3, 1, 2)
@@ -213,7 +213,7 @@ class GridConv2DTranspose(GridConv2D):
         return height * self.strides[0], width * self.strides[1]
 
     def _tap_matrix(self, height, width):
-        # The transposed convolution runs the convolution of its output backwards.
+        # A transposed convolution is the convolution of its output run backwards.
         grid = self._output_grid(height, width)
         taps = _taps(*grid, self.kernel_size, self.strides).swapaxes(0, 1)
         return taps.reshape(-1, self.kernel_size**2)
@@ -229,7 +229,7 @@ class GridConv2DTranspose(GridConv2D):
 
 
 def _taps(height, width, kernel_size, strides):
-    """Say which kernel element joins which pixels of a 'same' convolution.
+    """Return which kernel element connects which pixels of a 'same' convolution.
 
     Returns
     -------

@@ -24,9 +24,9 @@ class MeanSquaredError(keras.losses.Loss):
     Parameters
     ----------
     name : str, default="mse"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
     """
 
     def __init__(self, name="mse", **kwargs):
@@ -46,9 +46,9 @@ class WeightedMeanSquaredError(keras.losses.Loss):
     Parameters
     ----------
     name : str, default="weighted_mse"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
     """
 
     def __init__(self, name="weighted_mse", **kwargs):
@@ -74,13 +74,13 @@ class TelescopeLoss(keras.losses.Loss):
     ----------
     weights : {"corrected", "reference"}, default="corrected"
         The weights w of the 2 x 2 sums. "corrected" counts each trigger cell once, in
-        equal parts over the sums that it is in, which makes the weights add up to 12.
-        "reference" is what the published code has: an operator precedence slip there
-        turns 13/48 into 1/3 and 7/24 into 5/12, three times each.
+        equal parts over the sums that contain it, so that the weights add up to 12.
+        "reference" has the weights of the published code, where a slip in operator
+        precedence turns 13/48 into 1/3 and 7/24 into 5/12, three times each.
     name : str, default="telescope"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
 
     References
     ----------
@@ -157,7 +157,8 @@ def telescope_weights(weights):
     Returns
     -------
     weights : ndarray of shape (36,)
-        A quarter of the sum of 1 / (sums that a cell is in) over a sum's four cells.
+        For each sum, a quarter of the sum over its four cells of 1 over the number of
+        sums that contain the cell.
     """
     members = telescope_sums()
     coverage = np.bincount(np.concatenate(members), minlength=_N_CELLS)

@@ -23,25 +23,25 @@ class ExactEMD(keras.losses.Loss):
     r"""The exact EMD, with the Kantorovich potentials as its gradient.
 
     The network simplex runs on the host for every batch. Its dual solution f is the
-    gradient of the distance D with respect to the unit-sum reconstruction, so for the
-    reconstruction p itself, with the sum s,
+    gradient of the distance D with respect to the unit-sum reconstruction. With respect
+    to the reconstruction p itself, whose sum is s, the gradient is
 
     .. math:: \frac{\partial D}{\partial p_k} = \frac1s \left(f_k - \frac1s
         \sum_l p_l f_l\right).
 
-    Where the EMD has a kink this is a subgradient.
+    At a kink of the EMD this is a subgradient.
 
     Parameters
     ----------
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None
-        How many threads share the pairs of a batch; None for one a core, which is what
-        Keras's backends do with theirs.
+        How many threads share the pairs of a batch; None for one per core, as Keras's
+        backends use.
     name : str, default="emd"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
 
     Notes
     -----
@@ -89,18 +89,18 @@ class SinkhornDivergence(keras.losses.Loss):
         Weight of the entropy, in the unit of the geometry's distances. Smaller is
         closer to the EMD and needs more iterations, roughly in inverse proportion.
     n_iterations : int, default=20
-        Sinkhorn iterations, always as many. On the wafer with ``epsilon=1`` 20 leave
-        values wrong by about 0.01 and gradients 3% off in direction, 100 by less
-        than 0.001 and 0.2%.
+        Number of Sinkhorn iterations, a fixed one. On the wafer with ``epsilon=1``, 20
+        iterations leave values wrong by about 0.01 and gradients 3% off in direction;
+        100 leave less than 0.001 and 0.2%.
     name : str, default="sinkhorn"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
 
     Notes
     -----
-    The gradient is that of the converged problem: its potentials. Wafers are brought
-    to unit sum as by :class:`ExactEMD`.
+    The gradient is that of the converged problem, given by its potentials. Wafers are
+    brought to unit sum as by :class:`ExactEMD`.
 
     References
     ----------
@@ -150,18 +150,18 @@ class LearnedEMD(keras.losses.Loss):
     regressor : EMDRegressor
         Fitted; it is only read.
     name : str, default="emdcnn"
-        What Keras calls it.
+        Its name in Keras.
 
     Notes
     -----
-    Both wafers are brought to unit sum, for which the regressor was trained, as by
-    :class:`ExactEMD`. The loss does not see the total charge of the reconstruction.
+    Both wafers are brought to unit sum as by :class:`ExactEMD`, since the regressor was
+    trained on such wafers. The loss does not see the total charge of the
+    reconstruction.
     """
 
     def __init__(self, regressor, name="emdcnn"):
         super().__init__(name=name)
-        # A copy of its own, so that a live model that serves predictions elsewhere
-        # is not marked as frozen.
+        # A copy, so that the regressor's own live model is not marked as frozen.
         self._network = regressor.network_.copy().model
         self._network.trainable = False
 
@@ -175,11 +175,11 @@ def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
     """Return the Sinkhorn divergence of rows of unit sum; see SinkhornDivergence.
 
     All four potentials take the same averaged steps: for equal wafers they are equal
-    at every step, and the divergence is zero however far from convergence.
+    at every step, and the divergence is zero even far from convergence.
     """
     soft_minimum = _soft_minimum(ground_distance, epsilon)
-    # f and g between a and b, and those of a and of b with themselves. Each is the
-    # soft minimum over the cells of the wafer on its other side.
+    # f and g between a and b, then those of a and of b with themselves. Each is a soft
+    # minimum over the cells of the other wafer of its problem.
     others = keras.ops.stop_gradient(keras.ops.stack([b, a, a, b]))
 
     def step(_, potentials):
@@ -191,15 +191,15 @@ def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
         0, n_iterations, step, keras.ops.zeros_like(others)
     )
     f, g, of_a, of_b = (keras.ops.stop_gradient(potentials[k]) for k in range(4))
-    # At the optimum a potential is the derivative by its wafer.
+    # At the optimum a potential is the derivative with respect to its wafer.
     return keras.ops.sum(a * (f - of_a) + b * (g - of_b), axis=-1)
 
 
 def _soft_minimum(ground_distance, epsilon):
     """Return the soft c-transform as a function of potentials and weights.
 
-    Where `epsilon` is so small that float32 cannot hold its sum of exponentials, it is
-    the logarithm of that sum over all pairs of cells, which is slower.
+    Where `epsilon` is too small for float32 to hold the sum of exponentials, it is
+    computed from the logarithms of all pairs of cells, which is slower.
     """
     if 2 * ground_distance.max() / epsilon < LARGEST_EXPONENT:
         kernel = transform_kernel(ground_distance, epsilon)
@@ -211,7 +211,7 @@ def _soft_minimum(ground_distance, epsilon):
     scaled = keras.ops.convert_to_tensor((ground_distance / epsilon).astype(np.float32))
 
     def soft_minimum(potentials, weights):
-        # However far the others are, a cell without charge must not count.
+        # A cell without charge must not count, even if all others are far away.
         log_weights = keras.ops.where(weights > 0, keras.ops.log(weights), _NEVER)
         logs = potentials / epsilon + log_weights
         return -epsilon * keras.ops.logsumexp(logs[..., None, :] - scaled, axis=-1)
@@ -235,6 +235,6 @@ def _to_unit_sum(charges):
     total = keras.ops.sum(charges, axis=-1, keepdims=True)
     # NaN is not zero, and stays NaN.
     has_charge = total != 0
-    # The inner choice keeps the division that is not taken from giving NaN gradients.
+    # The inner where keeps the branch not taken from giving NaN gradients.
     fractions = charges / keras.ops.where(has_charge, total, 1.0)
     return keras.ops.where(has_charge, fractions, 1.0 / charges.shape[-1])

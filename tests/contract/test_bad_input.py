@@ -1,6 +1,6 @@
 """What every estimator says about data and parameters that it cannot use.
 
-An error says what came, what was expected or where the offence is, and it comes
+An error says what was passed, what was expected or where the fault is, and it comes
 before any training starts.
 """
 

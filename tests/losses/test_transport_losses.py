@@ -295,7 +295,7 @@ def test_gradient_falls_as_the_sum_grows(dense_pairs, make_loss, side, scale):
     np.testing.assert_allclose(found, gradients[side], rtol=1e-4, atol=1e-6)
 
 
-# Rows that are no wafers
+# Rows that are not wafers
 
 
 @each_side
@@ -403,7 +403,7 @@ def test_many_compiled_steps_in_flight_do_not_lock_up(unit_wafers):
 
     def descend():
         p = np.full_like(y, 1 / 48)
-        # No result is waited for before all steps have been handed over.
+        # All steps are dispatched before any result is awaited.
         for _ in range(200):
             p, mean = step(p)
             means.append(mean)
@@ -480,7 +480,7 @@ def test_sinkhorn_agrees_with_pot(wafers, geometry, epsilon, n_iterations):
 
 @pytest.mark.parametrize("epsilon", [0.01, 0.35, 1.0, 20.0])
 def test_sinkhorn_of_single_cells_is_their_distance(epsilon):
-    # There is only one plan, whatever the entropy counts.
+    # There is only one plan, for any weight of the entropy.
     one, other = np.indices((48, 48)).reshape(2, -1)
     loss = SinkhornDivergence(epsilon=epsilon)
     found = values_of(loss, np.eye(48)[one], np.eye(48)[other])

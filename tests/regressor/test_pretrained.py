@@ -14,7 +14,7 @@ from skemd.datasets._pairs import PAIR_KINDS
 from skemd.distance import paired_emd, paired_potentials
 
 FOLDER = Path(skemd.__file__).parent / "_regressor" / "pretrained"
-# Seeds below 1000 are for trainings.
+# Seeds below 1000 are for training.
 TEST_SEED = 2_000
 
 
