@@ -5,25 +5,27 @@ import time
 
 import numpy as np
 
+from skemd.study import rst_table
+
 
 @dataclasses.dataclass
 class Comparison:
-    """Seconds of rivals for the same work, one column a turn.
+    """Seconds that rivals take for the same work, one entry per turn.
 
     Attributes
     ----------
     work : str
-        What was done.
+        Name of the work.
     unit : str
-        What the items are, for the rates.
+        Name of the items, for the rates.
     n_items : int
-        Items in one turn.
+        Number of items in one turn.
     seconds : dict of str to list of float
-        For each rival its turns.
+        For each rival, the seconds of its turns.
     ours : str
         Which rival is skemd.
     targets : dict of str to float
-        For some rivals, the ratio that shall be reached.
+        For some rivals, the ratio to reach.
     """
 
     work: str
@@ -64,14 +66,14 @@ def in_turns(rivals, n_turns):
     Parameters
     ----------
     rivals : dict of str to callable
-        What to run.
+        The work, by the names of the rivals.
     n_turns : int
-        Turns that count.
+        Number of turns that count.
 
     Returns
     -------
     seconds : dict of str to list of float
-        For each rival its turns.
+        For each rival, the seconds of its turns.
     """
     seconds = {name: [] for name in rivals}
     for turn in range(n_turns + 1):
@@ -89,14 +91,3 @@ def table(comparisons):
     return rst_table(
         [header, *(row for comparison in comparisons for row in comparison.rows())]
     )
-
-
-def rst_table(rows):
-    """Return a reStructuredText table of rows of text, the first of which heads it."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = "  ".join("=" * width for width in widths)
-    lines = [
-        "  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join([rule, lines[0].rstrip(), rule, *map(str.rstrip, lines[1:]), rule])

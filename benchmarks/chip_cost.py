@@ -10,12 +10,12 @@ import sys
 
 import numpy as np
 
-from benchmarks._compare import rst_table
 from benchmarks.learned_emd import REAL_SAMPLE
 from benchmarks.loss_table import TEST_FRACTION, spread
 from skemd import EMDAutoencoder
 from skemd.datasets import load_wafers, make_wafers
 from skemd.distance import paired_emd
+from skemd.study import rst_table
 
 LOSSES = ("emdcnn", "telescope")
 # Bits of the codes, by links; None is floating point.

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._compare import rst_table
 from skemd import EMDAutoencoder, EMDRegressor
 from skemd._input._scaling import normalized
 from skemd.datasets import load_wafers, make_pairs, make_wafers
 from skemd.datasets._pairs import PAIR_KINDS
 from skemd.distance import paired_potentials
 from skemd.geometry import hgcal_wafer
+from skemd.study import rst_table
 
 # Trainings use seeds below 1000.
 TEST_SEED, TRAIN_SEED = 1_000, 1

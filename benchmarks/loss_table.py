@@ -12,7 +12,6 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks._compare import rst_table
 from benchmarks.learned_emd import REAL_SAMPLE
 from skemd import EMDAutoencoder
 from skemd._input._scaling import scaled
@@ -21,6 +20,7 @@ from skemd._training._step import compiled_predict, fixed_batches
 from skemd.datasets import load_wafers, make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
+from skemd.study import rst_table
 
 LOSSES = ("mse", "weighted_mse", "telescope", "sinkhorn", "emdcnn", "emd")
 REFERENCE = "telescope"

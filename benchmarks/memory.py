@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._compare import rst_table
 from skemd import EMDAutoencoder, EMDRegressor
 from skemd.datasets import iter_wafers, make_pairs, make_wafers
 from skemd.distance import paired_emd
+from skemd.study import rst_table
 
 N_WAFERS = 5_000_000
 N_PAIRS = 1_000_000

@@ -8,11 +8,11 @@ import time
 
 import numpy as np
 
-from benchmarks._compare import rst_table
 from skemd import EMDRegressor
 from skemd.datasets import make_pairs
 from skemd.distance import paired_emd
 from skemd.geometry import grid, line
+from skemd.study import rst_table
 
 GEOMETRIES = {"line(64)": line(64), "grid(8, 8)": grid(8, 8)}
 REGRESSORS = {

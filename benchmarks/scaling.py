@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._compare import rst_table
 from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
+from skemd.study import rst_table
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 N_WAFERS = 20_000

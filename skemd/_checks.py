@@ -1,7 +1,7 @@
-"""Checks of parameters and arrays, with messages that name the cure.
+"""Checks of parameters and arrays, with messages that say how to fix them.
 
 They run before any work starts. A message says what was passed, what was expected,
-where the first offense is, and what to do about it.
+where the first offending entry is, and what to do about it.
 """
 
 import numbers
@@ -29,15 +29,15 @@ def check_number(value, name, *, low, high=np.inf, integer=False, open_ends=Fals
     Parameters
     ----------
     value : object
-        What came.
+        The parameter's value.
     name : str
         The parameter's name.
     low, high : float
         The bounds, which belong to the range unless `open_ends`.
     integer : bool, default=False
-        Whether only whole numbers will do.
+        Whether the number must be whole.
     open_ends : bool, default=False
-        Whether the bounds themselves are out.
+        Whether the range excludes its bounds.
     """
     kind = numbers.Integral if integer else numbers.Real
     right_kind = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
@@ -56,7 +56,7 @@ _MAX_ROWS_SHOWN = 5
 
 
 def format_rows(offends):
-    """Name the rows of a mask in a message: the first few, then how many more."""
+    """Return the rows of a mask for a message: the first few, then how many more."""
     rows = np.flatnonzero(offends)
     named = ", ".join(str(row) for row in rows[:_MAX_ROWS_SHOWN])
     more = len(rows) - _MAX_ROWS_SHOWN
@@ -66,25 +66,25 @@ def format_rows(offends):
 
 
 def check_container(X, name):
-    """Refuse what would say something else once it is a plain array.
+    """Refuse data whose meaning would change when it becomes a plain array.
 
     Parameters
     ----------
     X : object
-        What the caller passed.
+        The caller's argument.
     name : str
-        What it is called, for messages.
+        Its name in messages.
 
     Raises
     ------
     ValueError
-        If entries are masked, or times, or the numbers at the end of a table's column
-        names are not in their order, such as those of CALQ_0 to CALQ_47.
+        If entries are masked or are times, or if numbered columns of a table, such as
+        CALQ_0 to CALQ_47, are out of order.
     """
     if np.ma.is_masked(X):
         raise ValueError(
             f"{name} is a masked array with {np.ma.count_masked(X)} entries masked. "
-            "Drop these wafers, or say what the entries are: X.filled(0)."
+            "Drop these wafers, or give the entries a value: X.filled(0)."
         )
     if getattr(getattr(X, "dtype", None), "kind", "f") in "mM":
         raise ValueError(f"{name} must hold numbers, not times; got dtype {X.dtype}.")
@@ -95,23 +95,23 @@ def check_container(X, name):
             raise ValueError(
                 f"The columns of {name} are not in the order of the cells: {column!r} "
                 f"comes after '{prefix}{last_of[prefix]}'. Columns are taken in the "
-                "order in which they stand; sort them by their numbers first."
+                "order of the table; sort them by their numbers first."
             )
         if number:
             last_of[prefix] = int(number)
 
 
 def as_numbers(X, name, dtype=np.float64):
-    """Check that what came is a plain array of real numbers, or can become one.
+    """Check that an argument is an array of real numbers, or can become one.
 
     Parameters
     ----------
     X : array-like
-        What the caller passed.
+        The caller's argument.
     name : str
-        What it is called, for messages.
+        Its name in messages.
     dtype : data-type or None, default=float64
-        What to convert to; None keeps real numbers as they are, and saves the copy.
+        Type to convert to; None keeps real numbers as they are and saves the copy.
 
     Returns
     -------
@@ -141,16 +141,16 @@ def as_numbers(X, name, dtype=np.float64):
 
 
 def check_out(out, shape, caller):
-    """Check that results can be written where the caller wants them.
+    """Check that results can be written to the caller's array.
 
     Parameters
     ----------
     out : object
-        What the caller passed; None for a new array.
+        The caller's argument; None for a new array.
     shape : tuple of int
         Shape of the results.
     caller : str
-        Who asks, for the message.
+        Name of the caller in messages.
     """
     if out is None:
         return
@@ -158,7 +158,7 @@ def check_out(out, shape, caller):
         kind = getattr(out, "dtype", type(out).__name__)
         raise TypeError(
             f"out of {caller} must be an array of floating-point numbers, such as "
-            f"numpy.lib.format.open_memmap makes; got {kind}."
+            f"numpy.lib.format.open_memmap returns; got {kind}."
         )
     if out.shape != shape:
         raise ValueError(
@@ -179,9 +179,9 @@ def as_whole_numbers(values, name, *, low, high):
     values : array-like
         Integers, or floats that are whole numbers.
     name : str
-        What they are called, for messages.
+        Their name in messages.
     low, high : int
-        The smallest and the largest that may come.
+        The smallest and the largest number allowed.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def as_whole_numbers(values, name, *, low, high):
                 f"{name} must hold whole numbers; got {values[broken].flat[0]}. Round "
                 "it first."
             )
-        # Half precision knows no number as large as the limits.
+        # Half precision cannot hold numbers as large as the limits.
         values = values.astype(np.float64)
     outside = (values < low) | (values > high)
     if outside.any():

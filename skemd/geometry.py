@@ -18,8 +18,8 @@ __all__ = ["Geometry", "Layout", "grid", "hgcal_wafer", "line"]
 # Distance between neighboring trigger cells of one face in cm. The unit of length
 # of the wafer is half of it, as in the paper's code.
 TRIGGER_CELL_PITCH_CM = 2.4168
-N_FACE_CELLS = 16
-# Beyond, distances would overflow.
+N_FACES, N_FACE_CELLS = 3, 16
+# Distances between positions beyond this would overflow.
 _FARTHEST = 1e300
 
 
@@ -31,8 +31,8 @@ class Layout:
     shape : tuple of (int, int, int)
         Height, width and channels of the image.
     cell_to_pixel : array-like of int of shape (n_cells,)
-        For each cell its place in the flattened image. Places that no cell takes
-        are always zero.
+        For each cell, its place in the flattened image. Places without a cell are
+        always zero.
     """
 
     def __init__(self, shape, cell_to_pixel):
@@ -91,7 +91,7 @@ class Layout:
             The same charges, in cell order; pixels without a cell are dropped.
         """
         flat = images.reshape(len(images), self.size)
-        # In C order, so that sums over cells add up as those of rows do, bit by bit.
+        # In C order, so that sums over cells equal those of rows to the last bit.
         return np.ascontiguousarray(flat[:, self.cell_to_pixel])
 
     def __eq__(self, other):
@@ -115,15 +115,15 @@ class Geometry:
     Parameters
     ----------
     positions : array-like of shape (n_cells, n_dimensions)
-        Where the cells are, in the unit in which distances shall be given.
+        Where the cells are, in the unit that distances should have.
     layouts : dict of str to Layout or (shape, cell_to_pixel), default={}
-        Ways to lay the cells out for a convolution. The first is the geometry's own
-        choice; without any there is "line", one row with the cells in order.
+        Ways to lay the cells out for a convolution. The first is the default. Without
+        layouts there is "line", one row with the cells in order.
     symmetries : sequence of array-like of int of shape (n_cells,), default=()
         Permutations ``p`` of the cells with equal distances between ``p[i], p[j]``
         and ``i, j``. ``X[:, p]`` is then as likely a wafer as ``X``.
     name : str, default="custom"
-        What messages call it. It takes no part in comparisons.
+        Name in messages. Comparisons ignore it.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ class Geometry:
                 "positions must have shape (n_cells, n_dimensions) with at least one "
                 f"cell; got shape {positions.shape}."
             )
-        # NaN is no smaller than the limit.
+        # Comparisons with NaN are false.
         if not (np.abs(positions) <= _FARTHEST).all():
             raise ValueError(
                 f"positions must be finite and within {_FARTHEST:g} of zero."
@@ -188,7 +188,7 @@ class Geometry:
 
     @property
     def default_layout(self):
-        """Name of the geometry's own choice of layout, the first one."""
+        """Name of the default layout, the first one."""
         return next(iter(self.layouts))
 
     def layout(self, name=None):
@@ -197,7 +197,7 @@ class Geometry:
         Parameters
         ----------
         name : str or None, default=None
-            One of `layouts`; None for the geometry's own choice.
+            One of `layouts`; None for the default.
 
         Returns
         -------
@@ -222,7 +222,7 @@ class Geometry:
         raise AttributeError(f"A Geometry is frozen; {attribute!r} cannot be set.")
 
     def __reduce__(self):
-        # A mapping proxy does not pickle, and distances are cheap to compute again.
+        # A mapping proxy does not pickle, and distances are cheap to recompute.
         rebuild = functools.partial(Geometry, name=self.name)
         return rebuild, (self.positions, dict(self.layouts), self.symmetries)
 
@@ -270,7 +270,7 @@ class Geometry:
             tolerance = 1e-9 * self.max_distance
             if np.abs(moved - self.ground_distance).max() > tolerance:
                 raise ValueError(
-                    "A symmetry must leave every ground distance as it is."
+                    "A symmetry must leave every ground distance unchanged."
                 )
             checked.append(p)
         return tuple(checked)
@@ -299,12 +299,12 @@ def hgcal_wafer():
     arXiv:2306.04712.
     """
     layouts = {"8x8": _wafer_8x8(), "4x4x3": _wafer_4x4x3()}
-    cells = np.arange(3 * N_FACE_CELLS)
+    cells = np.arange(N_FACES * N_FACE_CELLS)
     turns = [np.roll(cells, -N_FACE_CELLS), np.roll(cells, -2 * N_FACE_CELLS)]
     return Geometry(_wafer_positions(), layouts, turns, name="wafer")
 
 
-# typed, lest 2.0 finds what 2 has left in the cache.
+# Without typed, 2.0 would get the cached result of 2 instead of an error.
 @functools.lru_cache(maxsize=64, typed=True)
 def line(n_cells):
     """Return cells on a line at the positions 0, 1, ..., n_cells - 1.
@@ -326,7 +326,7 @@ def line(n_cells):
     return Geometry(positions, layouts, mirror, name=f"line({n_cells})")
 
 
-# typed, lest 2.0 finds what 2 has left in the cache.
+# Without typed, 2.0 would get the cached result of 2 instead of an error.
 @functools.lru_cache(maxsize=64, typed=True)
 def grid(height, width):
     """Return cells on a square grid of unit pitch, row by row.
@@ -360,12 +360,12 @@ def grid(height, width):
 
 
 def _wafer_positions():
-    """Centers of the trigger cells in half pitches, as three turned rhombi."""
+    """Return the centers of the trigger cells in half pitches: three turned rhombi."""
     half = 1.0  # half a pitch
-    height = np.sqrt(3.0)  # of a row: the pitch times sin(60 degrees)
+    height = np.sqrt(3.0)  # of a row: a pitch times sin(60 degrees)
     i, j = np.divmod(np.arange(N_FACE_CELLS), 4)
     face_0 = np.column_stack([height * i, -2 * half * j - half * i])
-    # Each face's corner cell and its two edge directions turn together.
+    # The corner cell of a face and its two edge directions turn together.
     starts = [(-4 * height, -8.5 * half), (9 / 4 * height, -10.25 * half)]
     face_1 = starts[0] + np.column_stack([height * j, half * j + 2 * half * i])
     face_2 = starts[1] + np.column_stack([-height * (i + j), half * (j - i)])
@@ -373,8 +373,8 @@ def _wafer_positions():
 
 
 def _wafer_8x8():
-    """Faces 1 and 0 side by side, face 2 turned below face 1, a corner left empty."""
-    face, cell = np.divmod(np.arange(3 * N_FACE_CELLS), N_FACE_CELLS)
+    """Lay faces 1 and 0 side by side and face 2, turned, below face 1."""
+    face, cell = np.divmod(np.arange(N_FACES * N_FACE_CELLS), N_FACE_CELLS)
     i, j = np.divmod(cell, 4)
     rows = np.choose(face, [j, 3 - i, 4 + 3 - j])
     columns = np.choose(face, [4 + i, j, 3 - i])
@@ -382,7 +382,7 @@ def _wafer_8x8():
 
 
 def _wafer_4x4x3():
-    face, cell = np.divmod(np.arange(3 * N_FACE_CELLS), N_FACE_CELLS)
+    face, cell = np.divmod(np.arange(N_FACES * N_FACE_CELLS), N_FACE_CELLS)
     return Layout((4, 4, 3), 3 * cell + face)
 
 
@@ -392,7 +392,7 @@ def _line_layout(n_cells):
 
 def _distances(positions):
     difference = positions[:, None, :] - positions[None, :, :]
-    # In a unit of their size, a power of two, squares neither overflow nor vanish.
+    # Divided by a power of two near their size, squares neither overflow nor vanish.
     _, exponent = np.frexp(np.abs(difference).max())
     squares = np.ldexp(difference, -exponent) ** 2
     return np.ldexp(np.sqrt(squares.sum(axis=-1)), exponent)

@@ -5,9 +5,9 @@ default one, in two rounds. An autoencoder that minimizes a learned EMD finds pa
 which it is too small; so the second, final round also learns from pairs of wafers and
 reconstructions by autoencoders that were trained with the first round's result.
 
-It takes about half an hour on two cores and writes the file from which
+It takes about half an hour on two cores and writes the file that
 ``EMDRegressor.from_pretrained("hgcal-wafer")`` reads. Seeds below 1000 are for
-training; whoever tests the result draws wafers from seeds above.
+training; tests of the result draw wafers from seeds above.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+import skemd
 from skemd import EMDAutoencoder, EMDRegressor
-from skemd._regressor._pretrained import save_pretrained
 from skemd.datasets import make_pairs, make_wafers
 from skemd.distance import paired_emd
 
@@ -44,6 +44,7 @@ AUTOENCODERS = [
     {"loss": "emdcnn", "epochs": 6},
     {"loss": "emdcnn", "epochs": 25},
 ]
+OUTPUT = Path(skemd.__file__).parent / "_regressor" / "pretrained" / "hgcal-wafer.npz"
 NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 2}
 
 
@@ -54,9 +55,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=600_000)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="below 1000")
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).with_name("hgcal-wafer.npz")
-    )
+    parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
 
     X = training_wafers(options.wafers, options.seed)
@@ -68,9 +67,9 @@ def main():
     more_pairs, more_y = reconstructed_pairs(X, first, options.seed)
     final = EMDRegressor(epochs=options.epochs, **settings)
     final.fit(np.concatenate([pairs, more_pairs]), np.concatenate([y, more_y]))
-    # What comes of searching with it should not depend on how it was made.
+    # Searches that copy its parameters should not depend on how it was made.
     final.set_params(verbose=0, n_jobs=None, patience=EMDRegressor().patience)
-    save_pretrained(options.output, final)
+    skemd.save(final, options.output)
 
 
 def reconstructed_pairs(X, regressor, seed):
@@ -94,8 +93,8 @@ def reconstructed_pairs(X, regressor, seed):
 def training_wafers(n_wafers, seed):
     """Return wafers of all settings, shape (n_wafers, 48), in CALQ counts.
 
-    Half of them are raised to a power of their own, for flatter and steeper spectra
-    than the generator's.
+    Half of them are raised to a random power, for flatter and steeper spectra than the
+    generator's.
     """
     shares = np.array_split(np.arange(n_wafers), len(SETTINGS))
     X = np.concatenate(

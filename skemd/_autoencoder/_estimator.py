@@ -27,6 +27,7 @@ from skemd._checks import check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import row_sums, to_leading_bit, with_sums
 from skemd._input._wafers import (
+    check_charges,
     check_training_parameters,
     is_lenient,
     resolve_layout,
@@ -37,8 +38,8 @@ from skemd._training._checkpoint import checkpoint_of
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train, training_options
 from skemd._training._network import Network
+from skemd.distance._exact import solve_pairs
 from skemd.layers._blocks import seeds_from
-from skemd.metrics import emd_per_wafer
 
 __all__ = ["EMDAutoencoder"]
 
@@ -371,12 +372,12 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X, allow_empty=False)
-        options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
 
         def distances(chunk):
             # Tiny charges would vanish among the cells in their own unit.
             found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
-            return emd_per_wafer(X[chunk], found, **options)
+            check_charges(found, "EMDAutoencoder.score (reconstructions)")
+            return solve_pairs(X[chunk], found, self.geometry_, n_jobs=self.n_jobs)[0]
 
         return -float(map_chunks(distances, len(X)).mean())
 

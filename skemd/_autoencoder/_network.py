@@ -6,6 +6,7 @@ import numpy as np
 
 from skemd import layers
 from skemd._backend import keras
+from skemd._same_padding import output_grid
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer, flattened
 
 __all__ = ["build_autoencoder", "small_image"]
@@ -136,7 +137,7 @@ def small_image(image_shape, strides, n_filters):
     steps = tuple(
         strides if side > _MIN_STRIDED_SIDE else 1 for side in (height, width)
     )
-    return steps, (-(-height // steps[0]), -(-width // steps[1]), n_filters)
+    return steps, (*output_grid((height, width), steps), n_filters)
 
 
 def _rounded(x, number_format, name):

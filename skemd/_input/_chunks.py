@@ -1,9 +1,8 @@
-"""Rows that are made when they are needed, so that the data may stay on disk.
+"""Work on long tables chunk by chunk, so that the data may stay on disk.
 
-What scikit-learn hands on may be a memory map larger than the memory. Networks see a
-batch at a time and estimators answer row by row, so no step needs a copy of the whole:
-training draws its batches from :class:`LazyRows`, everything else goes through
-:func:`map_chunks`.
+The input may be a memory map larger than the memory. No step needs a copy of the whole:
+training draws its batches from :class:`skemd._training._lazy_rows.LazyRows`, and
+everything else that works row by row goes through :func:`map_chunks`.
 """
 
 import numpy as np
@@ -11,13 +10,13 @@ from sklearn.utils import gen_batches
 
 __all__ = ["CHUNK", "map_chunks"]
 
-# Rows that are worked on at once: some ten megabytes, and a multiple of the batches in
-# which networks run, which are padded otherwise.
+# Rows in a chunk: some ten megabytes, and a multiple of the batches in which networks
+# run, so that none of these needs padding.
 CHUNK = 20_000
 
 
 def map_chunks(function, n_rows, out=None):
-    """Put results together that a function gives chunk by chunk.
+    """Apply a function chunk by chunk and join its results.
 
     Parameters
     ----------
@@ -26,7 +25,7 @@ def map_chunks(function, n_rows, out=None):
     n_rows : int
         How many rows there are, at least one.
     out : ndarray or None, default=None
-        Where to put the results; None for a new array.
+        Array for the results; None for a new one.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The scales that wafers are brought to: unit sum, power of two, unit maximum."""
+"""Scale wafers: to unit sum, by a power of two, to unit maximum."""
 
 import numpy as np
 
@@ -34,15 +34,15 @@ def normalized(X):
 
 
 def scaled(X, normalize):
-    """Divide each wafer by a number of its own.
+    """Divide each wafer by its own divisor.
 
     Parameters
     ----------
     X : ndarray of float of shape (n_samples, n_cells)
         Charges in any unit, not negative.
     normalize : {None, "sum", "msb", "max"}
-        What to divide by: nothing; the sum; the power of two at or below the sum,
-        ``2**floor(log2(sum))``, as the chip does by shifting to the most significant
+        The divisor: none; the sum; the power of two at or below the sum,
+        ``2**floor(log2(sum))``, as the chip divides by shifting to the most significant
         bit; or the largest charge.
 
     Returns
@@ -63,15 +63,15 @@ def scaled(X, normalize):
 
 
 def to_leading_bit(X):
-    """Return wafers as autoencoders see them: divided as by "msb", in float32."""
+    """Return wafers as autoencoders see them: scaled with "msb", in float32."""
     return scaled(X, "msb").astype(np.float32)
 
 
 def row_sums(X):
     """Return the sum of each row in double precision.
 
-    It is the same for the same numbers, whatever their type and their order in memory:
-    a sum that is one bit lower may lie below another power of two.
+    It does not depend on the type of the numbers or their order in memory. This
+    matters because a sum that is one bit lower may lie below another power of two.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def with_sums(X, sums):
     X : ndarray of shape (n_samples, n_cells)
         Charges in any unit, not negative.
     sums : ndarray of shape (n_samples,)
-        The sums that the wafers shall have.
+        The sums of the result.
 
     Returns
     -------

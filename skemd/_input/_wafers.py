@@ -1,7 +1,9 @@
-"""Checks of the input that every floor shares, with messages that name the cure.
+"""From an argument to checked wafers: geometry, layout, and rows of charges.
 
-Each check looks at what came before any work starts and says what was expected,
-where the first offence is, and what to do about it.
+Public functions go through :func:`as_wafers` and estimators through
+:func:`validated_cells`. Both find the geometry that the caller means, accept images of
+its layouts, and check widths and charges before any work starts. The smaller checks
+that the estimators share are here as well.
 """
 
 import os
@@ -20,9 +22,9 @@ def resolve_geometry(geometry, n_cells=None):
     Parameters
     ----------
     geometry : {"wafer", "line"} or Geometry
-        What the caller asked for.
+        The caller's parameter.
     n_cells : int or None, default=None
-        Number of columns of the data, which a "line" adapts to.
+        Number of columns of the data, to which a "line" adapts.
 
     Returns
     -------
@@ -49,9 +51,9 @@ def resolve_geometry(geometry, n_cells=None):
 def resolve_layout(geometry, name):
     """Return the layout that an estimator's `layout` parameter means.
 
-    The names of the wafer's layouts are the estimators' defaults. For any other
-    geometry they stand for that geometry's own choice, so that the defaults work
-    with every geometry; all other names must be the geometry's.
+    The estimators' defaults are names of the wafer's layouts. In any other geometry
+    these names stand for its default layout, so that the defaults work with every
+    geometry; all other names must be the geometry's.
 
     Parameters
     ----------
@@ -77,20 +79,21 @@ def check_charges(X, caller, *, allow_empty=False):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_cells)
-        Charges in any unit, one row a wafer.
+        Charges in any unit, one row per wafer.
     caller : str
-        Who asks, for the message.
+        Name of the caller in messages.
     allow_empty : bool, default=False
-        Whether rows without any charge may pass.
+        Whether rows without any charge are allowed.
 
     Raises
     ------
     ValueError
-        Naming the rows with a NaN, an infinite or negative charge, or no charge.
+        If a charge is NaN, infinite or negative, or a row has none. The message names
+        the rows.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         sums = X.sum(axis=1, dtype=np.float64)
-    # Two passes over good data; what is wrong with bad data is found out below.
+    # Good data take two passes; the checks below find the fault of bad data.
     if X.min(initial=0) >= 0 and np.isfinite(sums).all():
         if allow_empty or (sums > 0).all():
             return
@@ -99,7 +102,7 @@ def check_charges(X, caller, *, allow_empty=False):
         kind = "NaN" if np.isnan(X[row, cell]) else "infinity"
         raise ValueError(
             f"Input X contains NaN or infinity: {caller} found {kind} in row {row}, "
-            f"cell {cell}. Drop these wafers or mend them first."
+            f"cell {cell}. Drop or correct these wafers first."
         )
     if X.min(initial=0) < 0:
         row, cell = np.argwhere(X < 0)[0]
@@ -134,13 +137,13 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     X : array-like of shape (n_samples, n_cells), or images of a known layout
         Charges in any unit.
     name : str
-        What the argument is called, for messages.
+        Name of the argument in messages.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         The geometry of the cells.
     allow_empty : bool, default=False
-        Whether rows without any charge may pass.
+        Whether rows without any charge are allowed.
     dtype : data-type or None, default=float64
-        What to convert to; None keeps real numbers as they are, and saves the copy.
+        Type to convert to; None keeps real numbers as they are and saves the copy.
 
     Returns
     -------
@@ -154,7 +157,7 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
         X, geometry, _ = cells_of_images(X, geometry, name)
     elif X.ndim != 2:
         raise ValueError(
-            f"{name} must have one row a wafer, shape (n_samples, n_cells), or be "
+            f"{name} must have one row per wafer, shape (n_samples, n_cells), or be "
             f"images of a layout; got shape {X.shape}. A single wafer is "
             f"{name}.reshape(1, -1)."
         )
@@ -162,8 +165,8 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     if X.shape[1] != geometry.n_cells:
         raise ValueError(
             f"{name} has {X.shape[1]} columns, but the {geometry.name} geometry has "
-            f"{geometry.n_cells} cells. Pass one column a cell, or the geometry that "
-            "the data have."
+            f"{geometry.n_cells} cells. Pass one column per cell, or the geometry of "
+            "the data."
         )
     if len(X) == 0:
         raise ValueError(f"{name} holds no wafer: found array with 0 sample(s).")
@@ -172,7 +175,7 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
 
 
 def cells_of_images(images, geometry, name):
-    """Read cells from images of whichever layout of the geometry they are in.
+    """Read cells from images in any layout of the geometry.
 
     Parameters
     ----------
@@ -181,7 +184,7 @@ def cells_of_images(images, geometry, name):
     geometry : {"wafer", "line"} or Geometry
         The geometry of the cells.
     name : str
-        What the images are called, for messages.
+        Name of the images in messages.
 
     Returns
     -------
@@ -211,13 +214,13 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
     estimator : BaseEstimator
         Gets ``n_features_in_``, the number of cells, when `reset`.
     X : array-like of shape (n_samples, n_cells), or images of a known layout
-        What the user passed.
+        Charges in any unit.
     geometry : {"wafer", "line"} or Geometry
         The estimator's parameter, or its fitted geometry.
     reset : bool
-        True in fit, False behind it.
+        True in fit, False afterwards.
     allow_empty : bool
-        Whether wafers without charge may pass.
+        Whether wafers without charge are allowed.
 
     Returns
     -------
@@ -238,7 +241,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         reset=reset,
         dtype=[np.float64, np.float32],
         ensure_min_samples=2 if reset else 1,
-        # Behind fit the number of columns has a clearer message of its own.
+        # After fit, a wrong number of columns has a clearer message below.
         ensure_min_features=2 if reset else 1,
     )
     check_container(X_input, caller)
@@ -249,11 +252,11 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
 
 
 def is_lenient(geometry):
-    """Say whether the `geometry` parameter is the lenient one, "line".
+    """Return whether the `geometry` parameter is the lenient one, "line".
 
-    The wafer, and any geometry of the user's own, insists that every row in fit holds
-    charge. Histograms of unknown origin on a line may well be empty now and then: fit
-    leaves them out, and says so.
+    With the wafer, or a geometry of the user's own, every row in fit must hold charge.
+    Histograms of unknown origin on a line may be empty now and then: fit leaves these
+    out and warns.
     """
     return isinstance(geometry, str) and geometry == "line"
 
@@ -266,9 +269,9 @@ def without_empty(has_charge, caller, *arrays):
     has_charge : ndarray of bool of shape (n_samples,)
         Which samples to keep.
     caller : str
-        Who asks, for the message.
+        Name of the caller in messages.
     *arrays : ndarray of shape (n_samples, ...) or None
-        What to take them from.
+        Arrays to take them from.
 
     Returns
     -------
@@ -293,12 +296,12 @@ def check_width(width, expected, geometry, caller):
         raise ValueError(
             f"{caller} got {width} columns, but the {geometry.name} geometry has "
             f"{geometry.n_cells} cells, so {expected} columns were expected. Pass one "
-            "column a cell, or the geometry that the data have as geometry=."
+            "column per cell, or the geometry of the data as geometry=."
         )
 
 
 def check_training_parameters(estimator):
-    """Check the parameters that the networks' estimators share."""
+    """Check the parameters that the estimators with a network share."""
     for name in ("n_filters", "kernel_size", "epochs", "batch_size", "patience"):
         check_number(getattr(estimator, name), name, low=1, integer=True)
     check_number(estimator.learning_rate, "learning_rate", low=0, open_ends=True)

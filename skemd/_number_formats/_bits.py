@@ -1,4 +1,4 @@
-"""Whole numbers as NumPy integers, and their bits."""
+"""Whole numbers as rows of bits and as hexadecimal words, and back."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def from_bits(bits, n_bits):
     Returns
     -------
     integers : ndarray of int64 of shape (..., n)
-        What `bits_of` has written.
+        The integers that `bits_of` wrote.
     """
     shape = (*bits.shape[:-1], bits.shape[-1] // n_bits, n_bits)
     weights = np.int64(1) << np.arange(n_bits - 1, -1, -1)
@@ -59,17 +59,17 @@ def bits_to_hex(bits):
     Returns
     -------
     words : list of str of length n_words
-        A digit for each four bits, zeros in front included.
+        A digit for every four bits, leading zeros included.
 
     Raises
     ------
     ValueError
-        If these are no bits, or not a multiple of four a row.
+        If these are not bits, or a row is not a multiple of four.
     """
     bits = as_whole_numbers(bits, "bits", low=0, high=1)
     if bits.ndim != 2 or bits.shape[1] % 4:
         raise ValueError(
-            "bits must have shape (n_words, n_bits) with a multiple of four bits a "
+            "bits must have shape (n_words, n_bits) with a multiple of four bits per "
             f"row; got shape {bits.shape}."
         )
     return ["".join(f"{digit:x}" for digit in row) for row in from_bits(bits, 4)]
@@ -93,7 +93,8 @@ def hex_to_bits(words, n_bits):
     Raises
     ------
     ValueError
-        Naming the word that has another number of digits, or other characters.
+        If a word has another number of digits, or other characters. The message names
+        the word.
     """
     words = list(words)
     for row, word in enumerate(words):

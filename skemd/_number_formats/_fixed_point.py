@@ -8,7 +8,7 @@ from skemd._checks import check_choice, check_number
 
 __all__ = ["FixedPoint", "round_to_integers"]
 
-# What a format's numbers can be rounded with: to the nearest, ties to even, or down.
+# How numbers are rounded to a format: to the nearest one, ties to even, or down.
 ROUNDINGS = ("half_even", "floor")
 # Integers up to here are exact in float64.
 _MOST_BITS = 52
@@ -16,24 +16,24 @@ _MOST_BITS = 52
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """A fixed-point format: how many bits, and where the binary point stands.
+    """A fixed-point format: its number of bits, and the place of the binary point.
 
-    Numbers are multiples of ``step`` between ``lowest`` and ``highest``; what lies
-    outside saturates.
+    Numbers are multiples of ``step`` between ``lowest`` and ``highest``; others
+    saturate.
 
     Parameters
     ----------
     bits : int
-        All bits, the sign among them.
+        Number of bits, including the sign.
     integer_bits : int
-        Bits before the binary point, without the sign.
+        Number of bits before the binary point, not counting the sign.
     signed : bool, default=True
         Whether one bit is the sign (two's complement).
 
     Notes
     -----
-    This is QKeras's way of counting. ``ap_fixed<W, I>`` of HLS and hls4ml counts the
-    sign among the integer bits: ``FixedPoint(6, 0)`` is ``ap_fixed<6, 1>``.
+    QKeras counts bits in the same way. ``ap_fixed<W, I>`` of HLS and hls4ml counts the
+    sign as one of the integer bits: ``FixedPoint(6, 0)`` is ``ap_fixed<6, 1>``.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class FixedPoint:
     signed: bool = True
 
     def __post_init__(self):
-        """Check that there is such a format."""
+        """Check that the format exists."""
         check_number(
             self.bits, "bits", low=1 + self.signed, high=_MOST_BITS, integer=True
         )
@@ -88,7 +88,7 @@ class FixedPoint:
         values : array-like of any shape
             Finite, pure numbers.
         rounding : {"half_even", "floor"}, default="half_even"
-            To the nearest number, a tie to the even one; or to the next one below.
+            To the nearest number, ties to the even one, or down.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class FixedPoint:
         Returns
         -------
         values : ndarray of the same shape
-            Pure numbers, those of the format; float64.
+            Pure numbers of the format, float64.
         """
         return self.to_integers(values, rounding) * self.step
 
@@ -127,7 +127,7 @@ def round_to_integers(values, rounding):
     values : ndarray of float
         Any numbers.
     rounding : {"half_even", "floor"}
-        To the nearest, a tie to the even one; or to the next one below.
+        To the nearest whole number, ties to the even one, or down.
 
     Returns
     -------

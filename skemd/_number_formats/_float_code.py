@@ -8,7 +8,7 @@ from skemd._checks import as_whole_numbers, check_number
 
 __all__ = ["FloatCode"]
 
-# Every value then is exact in float64, and its code is found by frexp.
+# Values of this many bits are exact in float64, so that frexp finds their codes.
 _MOST_VALUE_BITS = 52
 
 
@@ -16,16 +16,16 @@ _MOST_VALUE_BITS = 52
 class FloatCode:
     """An unsigned floating-point code of whole numbers, such as 5E4M.
 
-    A code is the exponent's bits followed by the mantissa's. With exponent 0 the value
-    is the mantissa; above, a one is put before the mantissa and both are shifted left
-    by the exponent minus one.
+    A code is the bits of the exponent followed by those of the mantissa. With exponent
+    0 the value is the mantissa; with a larger one, a leading one is put before the
+    mantissa and the result is shifted left by the exponent minus one.
 
     Parameters
     ----------
     exponent_bits : int
-        Bits of the exponent: 5 of 5E4M.
+        Bits of the exponent: 5 for 5E4M.
     mantissa_bits : int
-        Bits of the mantissa: 4 of 5E4M.
+        Bits of the mantissa: 4 for 5E4M.
 
     Examples
     --------
@@ -49,12 +49,12 @@ class FloatCode:
 
     @property
     def bits(self):
-        """All bits of a code."""
+        """Number of bits of a code."""
         return self.exponent_bits + self.mantissa_bits
 
     @property
     def highest(self):
-        """The highest value; what is larger saturates."""
+        """The highest value; larger ones saturate."""
         ones = 2 ** (self.mantissa_bits + 1) - 1
         return ones << (2**self.exponent_bits - 2)
 
@@ -89,9 +89,9 @@ class FloatCode:
         Parameters
         ----------
         codes : array-like of int of shape (...)
-            As `encode` gives them.
+            As returned by `encode`.
         half_lsb : bool, default=False
-            Whether to add half of what the last bit of the mantissa stands for, the
+            Whether to add half of the value of the mantissa's last bit, which gives the
             middle of the numbers with this code, where bits have been dropped.
 
         Returns

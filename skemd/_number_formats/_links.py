@@ -1,4 +1,4 @@
-"""The constants of the output links, and how much of a code fits on them."""
+"""Constants of the output links, and the bits that they leave for a code."""
 
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._float_code import FloatCode
@@ -26,7 +26,7 @@ SHORT_HEADER_BITS = 4
 # Nine bits, 5E4M: how the chip sends the sum of a module's charges.
 MODULE_SUM = FloatCode(5, 4)
 
-# The chip has room for this many numbers of a code, and computes each to 9 bits.
+# The chip has room for a code of this many numbers, and computes each to 9 bits.
 N_COMPONENTS = 16
 CODE_BITS = 9
 # Bits of each of the 16 numbers that fit beside header and sum, by the number of
@@ -48,7 +48,7 @@ def room_for_code(n_output_links):
     Parameters
     ----------
     n_output_links : int
-        Number of links, each of 32 bits a crossing.
+        Number of links, each of 32 bits per crossing.
 
     Returns
     -------

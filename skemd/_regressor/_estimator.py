@@ -2,26 +2,27 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
 
-from skemd._checks import check_choice, check_container, check_number
+from skemd._checks import check_choice, check_number
 from skemd._input._chunks import map_chunks
-from skemd._input._scaling import normalized
+from skemd._input._pairs import both_charged, validated_pairs
 from skemd._input._wafers import (
-    cells_of_images,
-    check_charges,
     check_training_parameters,
-    check_width,
     is_lenient,
     resolve_geometry,
     resolve_layout,
     without_empty,
 )
+from skemd._regressor._heads import HEADS, model_to_train
 from skemd._regressor._network import build_emd_network
 from skemd._regressor._pretrained import load_pretrained
 from skemd._regressor._targets import (
     LOSSES,
     check_labels,
+    exact_labels,
+    network_input,
     random_symmetries,
     regression_loss,
     regression_targets,
@@ -30,12 +31,10 @@ from skemd._training._checkpoint import checkpoint_of
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train, training_options
 from skemd._training._network import Network
-from skemd.distance import paired_emd, paired_potentials
+from skemd.distance._exact import solve_pairs
 from skemd.layers._blocks import seeds_from
 
 __all__ = ["EMDRegressor"]
-
-_HEADS = ("bounded", "linear", "potential")
 
 
 class EMDRegressor(RegressorMixin, BaseEstimator):
@@ -51,38 +50,39 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     kernel_size : int, default=5
         Height and width of the filters.
     n_conv_layers : int, default=4
-        Convolutions. Without any the dense layers see the cells themselves.
+        Number of convolutions. Without any, the dense layers see the cells themselves.
     n_dense_layers : int, default=1
-        Dense layers behind them.
+        Number of dense layers after them.
     n_dense_units : int, default=256
         Units of each dense layer.
     n_refinements : int, default=4
         How often the head "potential" refines its potentials.
     loss : {"mse", "huber", "msle"}, default="mse"
         What to minimize: squared error, Huber's loss, or squared error of logarithms.
-        With all heads but "linear" it compares the EMD over the total variation, that
-        is, how far charge moves on average, so that pairs of all sizes count alike.
-        The head "potential" adds the relative squared error of the potentials.
+        The head "bounded" compares EMDs over the total variation, that is, how far
+        charge moves on average, so that pairs of all sizes count alike. The head
+        "potential" compares relative EMDs, and adds the relative squared error of the
+        potentials.
     head : {"bounded", "linear", "potential"}, default="bounded"
         "bounded" predicts the total variation, which is known, times a distance
         between the smallest and the largest one of the geometry: zero for equal
         wafers, never negative, never more than possible. "potential" does the same
-        from learned Kantorovich potentials, which are its gradient: the most accurate,
-        and best with ``n_conv_layers=0, n_dense_layers=2``, as the one that ships.
-        "linear" is the plain output of the paper's network.
+        from learned Kantorovich potentials, which are its gradient. It is the most
+        accurate, and best with ``n_conv_layers=0, n_dense_layers=2``, as in the
+        pretrained regressor. "linear" is the plain output of the paper's network.
     layout : str, default="4x4x3"
-        Layout of the geometry in which the network sees wafers. The wafer's names
-        stand for the first layout of any other geometry.
+        Layout of the geometry in which the network sees wafers. In any other geometry
+        the names of the wafer's layouts stand for the first one.
     augment : bool, default=True
         Whether to turn and mirror pairs at random by the geometry's symmetries.
     epochs : int, default=20
-        Most passes over the pairs.
+        Largest number of passes over the pairs.
     batch_size : int, default=125
-        Pairs a step.
+        Pairs per step.
     learning_rate : float, default=0.002
         Peak learning rate of Adam.
     validation_fraction : float, default=0.1
-        Part of the pairs set aside for early stopping.
+        Fraction of the pairs set aside for early stopping.
     early_stopping : bool, default=True
         Whether to stop when the loss on the pairs set aside has not improved for
         `patience` epochs, and to return to the best epoch.
@@ -95,9 +95,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     n_jobs : int or None, default=None
         How many joblib workers compute exact EMDs where `y` is not given.
     checkpoint_dir : str, path-like or None, default=None
-        Folder for the state after each epoch. A fit that was killed goes on from there
-        when it is started again with equal parameters and data, and a finished one is
-        read from there. Each fit needs a folder of its own.
+        Folder for the state after each epoch. A fit that was killed continues from
+        there when it is started again with equal parameters and data, and a finished
+        fit is read from there. Each fit needs its own folder.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
         width, an odd one as if the second histogram's missing last cell were empty,
@@ -109,8 +109,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Configuration and weights.
     model_ : keras.Model
         The live network: pairs of unit sum of shape (n_pairs, 2 * n_cells), float32,
-        to distances of shape (n_pairs,). With the head "potential" its gradient by
-        the wafers is the learned potentials, not the slope of the learned distances.
+        to distances of shape (n_pairs,). With the head "potential" its gradient with
+        respect to the wafers is the learned potentials, not the slope of the learned
+        distances.
     history_ : dict of lists
         "loss" and "val_loss" for each epoch.
     n_iter_ : int
@@ -194,7 +195,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         name : {"hgcal-wafer"}, default="hgcal-wafer"
-            Which one; its card stands beside the weights in
+            Which one; its card is beside the weights in
             ``skemd/_regressor/pretrained``.
 
         Returns
@@ -232,8 +233,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             (n_pairs, 2, height, width, channels)
             Pairs, charges in any unit.
         y : array-like of shape (n_pairs,) or None, default=None
-            The distance of each pair in the unit of the geometry. None for the exact
-            EMD, which is computed.
+            The distance of each pair in the unit of the geometry. None to compute the
+            exact EMD.
 
         Returns
         -------
@@ -243,13 +244,13 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unusable, or `checkpoint_dir` holds another
-            fit; nothing has been trained then.
+            If a parameter or the data cannot be used, or `checkpoint_dir` holds another
+            fit, before any training.
         RuntimeError
             If another fit is using `checkpoint_dir`.
         OSError
-            If a checkpoint cannot be written. Behind the first epoch this is fitted
-            all the same, with the best weights so far.
+            If a checkpoint cannot be written. After the first epoch the regressor is
+            fitted nevertheless, with the best weights so far.
 
         Warns
         -----
@@ -257,10 +258,14 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             If `y` does not look like EMDs in the unit of the geometry.
         """
         self._check_parameters()
-        pairs, y, geometry = self._validated(X, y, reset=True)
+        lenient = is_lenient(self.geometry)
+        pairs, y, geometry = validated_pairs(
+            self, X, y, reset=True, allow_empty=lenient
+        )
+        pairs, y = without_empty(both_charged(pairs), type(self).__name__, pairs, y)
         layout = resolve_layout(geometry, self.layout)
         if y is not None:
-            check_labels(pairs, y, geometry, lenient=is_lenient(self.geometry))
+            check_labels(pairs, y, geometry, lenient=lenient)
         with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
             self._train(pairs, y, geometry, layout, checkpoint)
         return self
@@ -278,11 +283,11 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         -------
         distances : ndarray of shape (n_pairs,)
             In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm).
-            A pair with a wafer without charge, which has no EMD, gives zero.
+            Zero for a pair with a wafer without charge, which has no EMD.
         """
         check_is_fitted(self)
-        pairs, _, _ = self._validated(X, None, reset=False)
-        return map_chunks(lambda chunk: self._predicted(pairs[chunk]), len(pairs))
+        pairs, _, _ = validated_pairs(self, X, reset=False, allow_empty=True)
+        return self._predicted(pairs)
 
     def score(self, X, y=None, sample_weight=None):
         """Return the coefficient of determination R² of the predictions.
@@ -292,8 +297,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_pairs, 2 * n_cells), or as in `predict`
             Pairs, charges in any unit.
         y : array-like of shape (n_pairs,) or None, default=None
-            True distances in the unit of the geometry; None for the exact EMD, which
-            is computed.
+            True distances in the unit of the geometry; None to compute the exact EMD.
         sample_weight : array-like of shape (n_pairs,) or None, default=None
             Weights of the pairs.
 
@@ -302,15 +306,14 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         score : float
             1 is perfect.
         """
-        if y is None:
-            check_is_fitted(self)
-            pairs, _, geometry = self._validated(X, None, reset=False)
-            if len(pairs) < 2:
-                raise ValueError("R² takes at least two pairs; got n_samples=1.")
-            y = paired_emd(
-                pairs[:, 0], pairs[:, 1], geometry=geometry, n_jobs=self.n_jobs
-            )
-        return super().score(X, y, sample_weight)
+        if y is not None:
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        pairs, _, geometry = validated_pairs(self, X, reset=False, allow_empty=False)
+        if len(pairs) < 2:
+            raise ValueError("R² takes at least two pairs; got n_samples=1.")
+        exact, _ = solve_pairs(pairs[:, 0], pairs[:, 1], geometry, n_jobs=self.n_jobs)
+        return r2_score(exact, self._predicted(pairs), sample_weight=sample_weight)
 
     @property
     def model_(self):
@@ -326,15 +329,15 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         tags.target_tags.required = False
         tags.input_tags.positive_only = True
         tags.input_tags.three_d_array = True
-        # Distances are bounded by the pairs themselves; no network can follow the
-        # arbitrary targets of scikit-learn's quality checks.
+        # The pairs bound their distances, so no network can follow the arbitrary
+        # targets of scikit-learn's quality checks.
         tags.regressor_tags.poor_score = True
         return tags
 
     def _check_parameters(self):
         check_training_parameters(self)
         check_choice(self.loss, "loss", LOSSES)
-        check_choice(self.head, "head", _HEADS)
+        check_choice(self.head, "head", HEADS)
         check_number(self.n_conv_layers, "n_conv_layers", low=0, integer=True)
         check_number(self.n_dense_layers, "n_dense_layers", low=0, integer=True)
         check_number(self.n_dense_units, "n_dense_units", low=1, integer=True)
@@ -358,18 +361,28 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         }
 
     def _train(self, pairs, y, geometry, layout, checkpoint):
-        """Train on checked pairs and keep what comes of it."""
-        y, potentials = self._labels(pairs, y, geometry)
+        """Train on checked pairs and store the result."""
+        head = HEADS[self.head]
+        y, potentials = exact_labels(
+            pairs,
+            y,
+            geometry,
+            with_potentials=head.learns_potentials,
+            n_jobs=self.n_jobs,
+        )
         rng = checkpoint.random_state(self.random_state)
         network = Network.untrained(
             build_emd_network, self._network_config(geometry, layout), seeds_from(rng)
         )
-        with_potentials = potentials is not None
         self.history_ = train(
-            network.submodel("solver") if with_potentials else network.model,
-            LazyRows(_network_input, pairs),
-            self._targets(pairs, y, potentials),
-            regression_loss(self.loss, geometry, with_potentials=with_potentials),
+            model_to_train(network, head),
+            LazyRows(network_input, pairs),
+            regression_targets(
+                pairs, y, potentials, over_variation=head.divides_by_variation
+            ),
+            regression_loss(
+                self.loss, geometry, with_potentials=head.learns_potentials
+            ),
             rng=rng,
             augment=random_symmetries(geometry) if self.augment else None,
             label="EMDRegressor",
@@ -381,73 +394,10 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         self.n_iter_ = len(self.history_["loss"])
 
     def _predicted(self, pairs):
-        distances = self.network_.predict(_network_input(pairs))
-        return np.where(pairs.any(axis=2).all(axis=1), distances, 0)
+        """Predict the EMD of checked pairs."""
 
-    def _targets(self, pairs, y, potentials):
-        def targets(chunk):
-            return regression_targets(
-                _network_input(pairs[chunk]),
-                y[chunk],
-                None if potentials is None else potentials[chunk],
-                over_variation=self.head == "bounded",
-            )
+        def distances(chunk):
+            found = self.network_.predict(network_input(pairs[chunk]))
+            return np.where(both_charged(pairs[chunk]), found, 0)
 
-        return map_chunks(targets, len(pairs))
-
-    def _labels(self, pairs, y, geometry):
-        """Return the distances, and the potentials if the network learns them."""
-        wafers = pairs[:, 0], pairs[:, 1]
-        options = {"geometry": geometry, "n_jobs": self.n_jobs}
-        if self.head == "potential":
-            exact, potentials = paired_potentials(*wafers, **options)
-            return (exact if y is None else y), potentials
-        return (paired_emd(*wafers, **options) if y is None else y), None
-
-    def _validated(self, X, y, *, reset):
-        """Return pairs of any scale, shape (n_pairs, 2, n_cells), y, and geometry."""
-        geometry = self.geometry if reset else self.geometry_
-        came, X = X, _flat_pairs(X, geometry)
-        least = 2 if reset else 1
-        options = {
-            "dtype": [np.float64, np.float32],
-            "reset": reset,
-            "ensure_min_samples": least,
-            "ensure_min_features": least,
-        }
-        if y is None:
-            X = validate_data(self, X, **options)
-        else:
-            X, y = validate_data(self, X, y, y_numeric=True, **options)
-            y = np.asarray(y, dtype=np.float64)
-        caller = type(self).__name__
-        check_container(came, caller)
-        lenient = is_lenient(self.geometry)
-        if X.shape[1] % 2 and (lenient or not reset):
-            X = np.column_stack([X, np.zeros(len(X))])
-        geometry = resolve_geometry(geometry, X.shape[1] // 2)
-        check_width(X.shape[1], 2 * geometry.n_cells, geometry, caller)
-        pairs = X.reshape(len(X), 2, geometry.n_cells)
-        for side in range(2):
-            check_charges(pairs[:, side], caller, allow_empty=lenient or not reset)
-        if reset:
-            both_charged = pairs.any(axis=2).all(axis=1)
-            pairs, y = without_empty(both_charged, caller, pairs, y)
-        return pairs, y, geometry
-
-
-def _network_input(pairs):
-    """Return flat pairs of wafers of unit sum, as the network takes them."""
-    fractions = normalized(pairs.reshape(-1, pairs.shape[2]))
-    return fractions.reshape(len(pairs), -1).astype(np.float32)
-
-
-def _flat_pairs(X, geometry):
-    """Turn stacked pairs of cells or images into flat ones; leave the rest as it is."""
-    if getattr(X, "ndim", 2) == 3 and X.shape[1] == 2:
-        return np.asarray(X).reshape(len(X), -1)
-    if getattr(X, "ndim", 2) == 5 and X.shape[1] == 2:
-        wafers = np.asarray(X).reshape(-1, *X.shape[2:])
-        cells, _, _ = cells_of_images(wafers, geometry, "EMDRegressor")
-        return cells.reshape(len(X), 2 * cells.shape[1])
-    return X
+        return map_chunks(distances, len(pairs))

@@ -2,21 +2,15 @@
 
 from skemd import layers
 from skemd._backend import keras
-from skemd._regressor._potentials import LearnedPotentials, with_potentials_as_gradient
+from skemd._regressor._heads import HEADS, Trunk
 from skemd.layers._blocks import FLOAT32, dense_layer, flattened
 
 __all__ = ["build_emd_network"]
 
 # The penalty on the weights of the paper's EMD CNN.
 _PAPER_L2 = 1e-4
-# Keras's default of 0.99 is too slow for trainings of a few hundred steps.
+# Keras's default of 0.99 is too slow for a few hundred training steps.
 _BATCH_NORM_MOMENTUM = 0.95
-# Far below what float32 can tell apart in wafers of unit sum.
-_SMALLEST_VARIATION = 1e-12
-# Units of the hidden layer that refines potentials.
-_REFINING_UNITS = 256
-# Beyond this, distances near the geometry's limits have next to no gradient.
-_CLOSEST_TO_LIMIT = 1e-3
 
 
 def build_emd_network(
@@ -46,16 +40,17 @@ def build_emd_network(
     normalization and a penalty on its weights; with three convolutions of 32 5 x 5
     filters and a dense layer of 256 units this is the network of the paper. With the
     head "bounded" the network sees only the charge that has to move, since the EMD
-    depends on nothing else, and the average x gives the mean distance that it moves;
-    the part of the charge that has to move, the total variation, multiplies it:
+    depends on nothing else. The average x then gives the mean distance that this charge
+    moves, and is multiplied by the fraction of the charge that has to move, the total
+    variation:
 
     .. math:: \tfrac12 \sum_i |a_i - b_i| \;
         \bigl(d_{min} + (d_{max} - d_{min}) \, \sigma(x)\bigr).
 
-    It is zero for equal wafers and never outside what the geometry allows. The head
-    "potential" is the same, but for x, which starts from the distance that learned
-    potentials give (:class:`skemd._regressor._potentials.LearnedPotentials`), and for
-    the gradient, which is these potentials.
+    It is zero for equal wafers and always within the limits of the geometry. The head
+    "potential" does the same with two differences: x starts from the distance that
+    learned potentials give (:class:`skemd._regressor._potentials.LearnedPotentials`),
+    and the gradient is these potentials.
 
     Parameters
     ----------
@@ -66,15 +61,15 @@ def build_emd_network(
     cell_to_pixel : sequence of int
         The layout's, see :class:`skemd.geometry.Layout`.
     n_filters, kernel_size, n_conv_layers, n_dense_layers, n_dense_units : int
-        The architecture; without convolutions the dense layers see cells.
+        The architecture; without convolutions the dense layers see the cells.
     n_refinements : int
         Refinements of the potentials, for the head "potential".
     head : {"bounded", "linear", "potential"}
-        How the number becomes the EMD.
+        One of :data:`skemd._regressor._heads.HEADS`.
     positions : array-like of shape (n_cells, n_dimensions)
         Positions of the cells, for the head "potential".
     min_distance, max_distance : float
-        Smallest and largest distance of two cells, for all heads but "linear".
+        Smallest and largest distance between two cells, for all heads but "linear".
     seeds : iterator of int
         Seeds of the initializers.
 
@@ -82,39 +77,25 @@ def build_emd_network(
     -------
     network : keras.Model
         Takes pairs of wafers of unit sum, shape (n_pairs, 2 * n_cells), and gives
-        distances of shape (n_pairs,) in the unit of the geometry. With the head
-        "potential" its layer "solver" is a model itself, the one to train: it gives a
-        column of distances and n_cells of potentials.
+        distances of shape (n_pairs,) in the unit of the geometry. The part of it to
+        train is that of :func:`skemd._regressor._heads.model_to_train`.
     """
+    head = HEADS[head]
     pairs = keras.Input((2 * n_cells,), name="pairs", **FLOAT32)
-    if head == "linear":
-        x = pairs
-    else:
-        x, variation = _surplus_and_deficit(pairs, n_cells)
+    x, variation = head.inputs(pairs)
     # Both orders run side by side through one trunk, as a batch of twice the size.
     both = keras.ops.concatenate([x, keras.ops.roll(x, n_cells, axis=1)], axis=0)
     x = _pair_images(both, image_shape, cell_to_pixel) if n_conv_layers else both
     x = _convolutions(x, n_conv_layers, n_filters, kernel_size, head, seeds)
     x = _dense_layers(flattened(x), n_dense_layers, n_dense_units, head, seeds)
     number = dense_layer(1, next(seeds), "output")(x)[:, 0]
-    if head == "linear":
-        return keras.Model(pairs, _mean_of_both(number), name="emd_cnn")
-    limits = min_distance, max_distance
-    if head == "bounded":
-        output = variation * _scaled_sigmoid(limits, _mean_of_both(number))
-        return keras.Model(pairs, output, name="emd_cnn")
-    refine = LearnedPotentials(
-        positions,
-        n_refinements,
-        _REFINING_UNITS,
-        next(seeds),
-        name="refine",
-        **FLOAT32,
+    return head.model(
+        Trunk(pairs, both, variation, features=x, number=number),
+        limits=(min_distance, max_distance),
+        positions=positions,
+        n_refinements=n_refinements,
+        seeds=seeds,
     )
-    potentials, distance, correction = refine(x, both * (2 / n_cells))
-    number = number + correction + _scaled_logit(limits, distance)
-    output = variation * _scaled_sigmoid(limits, _mean_of_both(number))
-    return _with_solver(pairs, output, potentials)
 
 
 def _convolutions(x, n_layers, n_filters, kernel_size, head, seeds):
@@ -140,39 +121,7 @@ def _dense_layers(x, n_layers, n_units, head, seeds):
 
 
 def _penalty(head):
-    return keras.regularizers.L2(_PAPER_L2) if head == "linear" else None
-
-
-def _with_solver(pairs, distances, potentials):
-    """Return the model of distances, with potentials for their gradient."""
-    columns = keras.ops.concatenate([distances[:, None], potentials], axis=1)
-    solver = keras.Model(pairs, columns, name="solver")
-    columns = solver(pairs)
-    output = with_potentials_as_gradient(columns[:, 0], columns[:, 1:], pairs)
-    return keras.Model(pairs, output, name="emd_cnn")
-
-
-def _surplus_and_deficit(pairs, n_cells):
-    """Cancel the charge that both wafers share and bring the rest to one scale.
-
-    The EMD depends on nothing but the difference of the two wafers, and grows with it
-    in proportion. The network need not learn that if it sees just the surplus and the
-    deficit, each of the same sum, and the total variation multiplies what it says.
-
-    Returns
-    -------
-    moving : tensor of shape (n_pairs, 2 * n_cells)
-        Surplus and deficit.
-    variation : tensor of shape (n_pairs,)
-        The part of the charge that has to move.
-    """
-    difference = pairs[:, :n_cells] - pairs[:, n_cells:]
-    both_ways = keras.ops.concatenate([difference, -difference], axis=1)
-    charge = keras.ops.relu(both_ways)
-    variation = keras.ops.sum(charge, axis=1, keepdims=True) / 2
-    moving = charge / keras.ops.maximum(variation, _SMALLEST_VARIATION)
-    # Numbers around one are what initializers are made for.
-    return moving * (n_cells / 2), variation[:, 0]
+    return keras.regularizers.L2(_PAPER_L2) if head.is_paper_network else None
 
 
 def _pair_images(pairs, image_shape, cell_to_pixel):
@@ -188,26 +137,8 @@ def _pair_images(pairs, image_shape, cell_to_pixel):
 def _activated(x, head, name):
     # The statistics of batch normalization differ between training and prediction;
     # for the bounded head, whose inputs have one scale, doing without is more accurate.
-    if head == "linear":
+    if head.is_paper_network:
         x = keras.layers.BatchNormalization(
             momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm", **FLOAT32
         )(x)
     return keras.layers.Activation("relu", name=f"{name}_relu", **FLOAT32)(x)
-
-
-def _mean_of_both(numbers):
-    """Average over both orders of the wafers."""
-    return keras.ops.mean(keras.ops.reshape(numbers, (2, -1)), axis=0)
-
-
-def _scaled_sigmoid(limits, number):
-    low, high = limits
-    return low + (high - low) * keras.ops.sigmoid(number)
-
-
-def _scaled_logit(limits, distance):
-    """Return what `_scaled_sigmoid` turns into a distance, near enough at the ends."""
-    low, high = limits
-    place = (distance - low) / ((high - low) or 1.0)
-    place = keras.ops.clip(place, _CLOSEST_TO_LIMIT, 1 - _CLOSEST_TO_LIMIT)
-    return keras.ops.log(place / (1 - place))

@@ -1,37 +1,40 @@
 r"""The part of the learned EMD that finds Kantorovich potentials.
 
 The dual of the transport problem asks for potentials f that differ by no more than the
-distance between cells, and that charge b gains most from over charge a,
+distance between cells and maximize the gain of charge b over charge a,
 
 .. math:: \max_f \sum_j (b_j - a_j) f_j, \quad |f_i - f_j| \le d_{ij}.
 
-The maximum is the EMD, and the best f its gradient with respect to b. What is best at
-the cells that lose charge follows from what is best at those that gain it, and the
-other way round: a minimum over distances, the c-transform. So a network need only
-guess; transforms put the guess in order, and show the network where it was wrong. They
-also say where charge would go by the guess: where more or less of it arrives than there
-is, the potentials have to fall or rise.
+The maximum is the EMD, and the best f is its gradient with respect to b. The best f at
+the cells that lose charge follows from the best f at those that gain it, and vice
+versa, by a minimum over distances, the c-transform. So the network only has to guess:
+transforms correct the guess, and show the network where it was wrong. They also tell
+where charge would go by the guess. Where more arrives than there is, or less, the
+potentials have to fall or rise.
 """
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from skemd._backend import keras
+from skemd.losses._soft_transform import (
+    LARGEST_EXPONENT,
+    soft_c_transform,
+    transform_kernel,
+)
 
 __all__ = ["LearnedPotentials", "with_potentials_as_gradient"]
 
-# exp(-80) is the smallest power that float32 can add up without losing it.
-_LARGEST_EXPONENT = 80.0
-# Entropy of the transforms, in distances between neighboring cells.
+# Entropy of the transforms, in units of the distance between neighboring cells.
 _RELATIVE_EPSILON = 0.2
-# Charges count by this power: cells without charge not at all, others much alike.
+# Charges enter with this power: cells with charge count much alike, others not at all.
 _CHARGE_POWER = 0.25
-# Keeps the logarithm of cells that nothing reaches finite.
+# Keeps the logarithm finite at cells that no charge reaches.
 _SMALLEST_SUM = 1e-35
-# Potentials are of this order, in largest distances of the geometry.
+# Potentials are of this order, in units of the geometry's largest distance.
 _TYPICAL_POTENTIAL = 0.25
-# Imbalances over this many cells' mean charge reach the network; in the unit of the
-# trunk, half a mean charge, the refinements trained worse.
+# The network sees imbalances in units of this many cells' mean charge. In the unit of
+# the trunk, half a mean charge, the refinements trained worse.
 _IMBALANCE_UNIT = 12.0
 
 
@@ -40,23 +43,23 @@ class LearnedPotentials(keras.layers.Layer):
     r"""Guess the potentials of pairs and refine them by c-transforms.
 
     With the charge :math:`w_i` that leaves cell i and the entropy :math:`\epsilon`, the
-    transform of the potentials at the cells that it leaves is
+    transform of the potentials at the cells that charge leaves is
 
     .. math:: f_j = -\epsilon \log \sum_i w_i^{1/4} \exp(-(f_i + d_{ij}) / \epsilon),
 
     nearly the smallest of :math:`f_i + d_{ij}`, and mirrored for those that it enters.
-    The terms of the sum, over the sum, are the parts of cell j's charge that it would
-    take from each cell i; what cell i has to give, less what all would take from it, is
-    its imbalance, zero at the optimum. Each refinement moves the potentials some way to
-    the transforms, and adds what a hidden layer makes of both and of the imbalances.
-    All refinements share their weights.
+    The terms of the sum, over the sum, are the fractions of cell j's charge that would
+    come from each cell i. The charge of cell i, less all that would come from it, is
+    its imbalance, which is zero at the optimum. Each refinement moves the potentials
+    part of the way to the transforms, and adds the output of a hidden layer that sees
+    both and the imbalances. All refinements share their weights.
 
     Parameters
     ----------
     positions : array-like of shape (n_cells, n_dimensions)
         Positions of the cells.
     n_refinements : int
-        How many times the network sees its potentials' transforms.
+        How many times the network sees the transforms of its potentials.
     n_units : int
         Units of the hidden layer.
     seed : int
@@ -71,15 +74,14 @@ class LearnedPotentials(keras.layers.Layer):
         self.seed = seed
         distance = cdist(self.positions, self.positions)
         self._n_cells = len(distance)
-        # Lengths are in this unit inside.
+        # Lengths inside the layer are in this unit.
         self.unit = _TYPICAL_POTENTIAL * distance.max() or 1.0
         distance = distance / self.unit
         nearest = distance[distance > 0].min(initial=distance.max()) or 1.0
-        # Potentials differ by up to the largest distance, which comes on top of it.
         self._epsilon = max(
-            _RELATIVE_EPSILON * nearest, 2 * distance.max() / _LARGEST_EXPONENT
+            _RELATIVE_EPSILON * nearest, 2 * distance.max() / LARGEST_EXPONENT
         )
-        self._kernel = np.exp(-distance / self._epsilon).astype(np.float32)
+        self._kernel = transform_kernel(distance, self._epsilon)
 
     def build(self, features_shape, moving_shape):
         """Create the weights of the guess, of the refinements and of the distance."""
@@ -90,29 +92,29 @@ class LearnedPotentials(keras.layers.Layer):
         self._bias = self.add_weight(name="bias", shape=(n_units,), initializer="zeros")
         self._correction = self._kernel_of("correction", n_units, n_cells)
         self._to_distance = self._kernel_of("to_distance", n_units, 1)
-        # How far to go to the transforms, before the sigmoid; halfway at first.
+        # How far to move to the transforms, before the sigmoid; halfway at first.
         self._share = self.add_weight(
             name="share", shape=(self.n_refinements + 1,), initializer="zeros"
         )
 
     def call(self, features, moving):
-        """Return potentials and what they say of the distance.
+        """Return potentials, and the distance that follows from them.
 
         Parameters
         ----------
         features : tensor of shape (2 * n_pairs, n_features)
-            What the trunk says of each pair, then of each with its wafers exchanged.
+            Features of each pair, then of each pair with its wafers exchanged.
         moving : tensor of shape (2 * n_pairs, 2 * n_cells)
-            Charge that leaves each cell and charge that enters it, each of sum one.
+            Charge that leaves each cell and charge that enters it, each of unit sum.
 
         Returns
         -------
         potentials : tensor of shape (n_pairs, n_cells)
-            Gradient of the EMD by the second wafer, with a mean of zero.
+            Gradient of the EMD with respect to the second wafer, with a mean of zero.
         distance : tensor of shape (2 * n_pairs,)
-            Mean distance that charge moves by these potentials.
+            Mean distance that charge moves according to these potentials.
         correction : tensor of shape (2 * n_pairs,)
-            What the hidden layer has to add to it, without a unit.
+            Correction of its logit by the hidden layer, a pure number.
         """
         leaving, entering = moving[:, : self._n_cells], moving[:, self._n_cells :]
         matmul, relu = keras.ops.matmul, keras.ops.relu
@@ -163,37 +165,37 @@ class LearnedPotentials(keras.layers.Layer):
         )
 
     def _soft_c_transforms(self, potentials, moves, present):
-        """Return both transforms, and the imbalance of each cell on either side."""
+        """Return both transforms and the imbalances of both wafers' cells."""
         leaving, entering = moves
         left, entered = present
-        below, surplus = self._soft_c_transform(potentials, left, leaving, entering)
-        above, deficit = self._soft_c_transform(-potentials, entered, entering, leaving)
+        below, surplus = self._transformed(-potentials, left, leaving, entering)
+        above, deficit = self._transformed(potentials, entered, entering, leaving)
         return below, -above, surplus, deficit
 
-    def _soft_c_transform(self, potentials, presence, charge, asked):
-        # With the lowest taken out, the sum is a product with a fixed matrix.
-        lowest = keras.ops.min(potentials, axis=1, keepdims=True)
-        terms = presence * keras.ops.exp((lowest - potentials) / self._epsilon)
-        reached = keras.ops.matmul(terms, self._kernel) + _SMALLEST_SUM
-        taken = terms * keras.ops.matmul(asked / reached, self._kernel)
-        # The way back through the division would overflow where little is reached.
+    def _transformed(self, potentials, weights, charge, asked):
+        """Return the transform, and the charge that cells have left or lack."""
+        found, terms, sums = soft_c_transform(
+            potentials, weights, self._kernel, self._epsilon, _SMALLEST_SUM
+        )
+        taken = terms * keras.ops.matmul(asked / sums, self._kernel)
+        # The gradient of the division would overflow where little charge is reached.
         imbalance = (charge - taken) * (self._n_cells / _IMBALANCE_UNIT)
-        imbalance = keras.ops.stop_gradient(imbalance)
-        return lowest - self._epsilon * keras.ops.log(reached), imbalance
+        return found, keras.ops.stop_gradient(imbalance)
 
 
 def with_potentials_as_gradient(distances, potentials, pairs):
-    """Return distances whose gradient by the pairs is what the potentials say.
+    """Return distances whose gradient with respect to the pairs is the potentials.
 
-    At the optimum the potentials are the gradient (the envelope theorem), so a loss
-    need not be differentiated through the network that found them.
+    At the optimum the potentials are the gradient (the envelope theorem), so that
+    nothing is differentiated through the network that found them.
 
     Parameters
     ----------
     distances : tensor of shape (n_pairs,)
         Values.
     potentials : tensor of shape (n_pairs, n_cells)
-        Gradient by the second wafer; minus it is that by the first.
+        Gradient with respect to the second wafer, and minus that with respect to the
+        first.
     pairs : tensor of shape (n_pairs, 2 * n_cells)
         The wafers.
 
@@ -203,23 +205,23 @@ def with_potentials_as_gradient(distances, potentials, pairs):
         The same values.
     """
     stopped = keras.ops.stop_gradient
-    # Zero in value, one in slope.
+    # Its value is zero, its slope one.
     slope = pairs - stopped(pairs)
     both = stopped(keras.ops.concatenate([-potentials, potentials], axis=1))
     return stopped(distances) + keras.ops.sum(both * slope, axis=1)
 
 
 def _charge_weight(charge):
-    """Say how much a cell's potential counts for those of other cells."""
+    """Return the weight of each cell's potential in the transform."""
     charged = charge > 0
-    # The inner choice keeps the slope finite where there is no charge.
+    # The inner where keeps the slope finite where there is no charge.
     return keras.ops.where(
         charged, keras.ops.where(charged, charge, 1.0) ** _CHARGE_POWER, 0.0
     )
 
 
 def _antisymmetrized(potentials):
-    """Make potentials change their sign when the wafers of a pair are exchanged."""
+    """Make potentials change sign when the wafers of a pair are exchanged."""
     one_order, other_order = keras.ops.split(potentials, 2, axis=0)
     odd = (one_order - other_order) / 2
     return keras.ops.concatenate([odd, -odd], axis=0)

@@ -1,17 +1,15 @@
 """Fitted regressors that ship with the package: weights, and a card for each.
 
-A file holds arrays and JSON only, nothing that could run code when it is read. The
-script that made one stands beside it: ``python tools/make_pretrained.py``.
+They are files of ``skemd.save``, which hold arrays and JSON only: nothing in them can
+run when they are read. ``python tools/make_pretrained.py`` makes them.
 """
 
-import json
-import zipfile
-import zlib
 from importlib import resources
 
-import numpy as np
+from skemd._io._archive import read_archive
+from skemd._io._encoding import Decoder
 
-__all__ = ["PRETRAINED", "load_pretrained", "save_pretrained"]
+__all__ = ["PRETRAINED", "load_pretrained"]
 
 PRETRAINED = ("hgcal-wafer",)
 
@@ -45,43 +43,22 @@ def load_pretrained(name):
             f"There is no pretrained regressor {name!r}; there is "
             f"{', '.join(map(repr, PRETRAINED))}."
         )
-    path = resources.files("skemd._regressor").joinpath("pretrained", f"{name}.npz")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            weights = [archive[f"weight_{k}"] for k in range(header["n_weights"])]
-        return header["parameters"], header["config"], weights, header["history"]
-    except (
-        EOFError,
-        KeyError,
-        OSError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(
-            f"The weights of the pretrained regressor {name!r} cannot be read from "
-            f"{path}: {error!r}. The file is damaged; install skemd again."
-        ) from error
+    file = resources.files("skemd._regressor").joinpath("pretrained", f"{name}.npz")
+    with resources.as_file(file) as path:
+        try:
+            header, arrays = read_archive(path, "estimator")
+            decoder = Decoder(arrays, dict.fromkeys(("estimator", "network"), _parts))
+            _, parameters, fitted = decoder.decode(header["content"])
+            _, config, weights = fitted["network_"]
+            return parameters, config, weights, fitted["history_"]
+        # A file that skemd.save did not write may raise anything.
+        except Exception as error:
+            raise ValueError(
+                f"The weights of the pretrained regressor {name!r} cannot be read from "
+                f"{path}: {error!r}. The file is damaged; install skemd again."
+            ) from error
 
 
-def save_pretrained(path, regressor):
-    """Write what :func:`load_pretrained` reads.
-
-    Parameters
-    ----------
-    path : str or path-like
-        File to write, ending in ".npz".
-    regressor : EMDRegressor
-        Fitted; its parameters must be plain values.
-    """
-    network = regressor.network_
-    header = {
-        "parameters": regressor.get_params(),
-        "config": network.config,
-        "n_weights": len(network.weights),
-        "history": regressor.history_,
-    }
-    weights = {f"weight_{k}": weight for k, weight in enumerate(network.weights)}
-    np.savez_compressed(path, header=json.dumps(header), **weights)
+def _parts(body, decoder):
+    """Return the parts of an estimator or of a network in a file, without making it."""
+    return decoder.decode(body)

@@ -1,4 +1,4 @@
-"""What the learned EMD is trained on: distances, potentials, and their loss."""
+"""Training data of the learned EMD: input, distances, potentials, and their loss."""
 
 import warnings
 
@@ -6,10 +6,20 @@ import numpy as np
 
 from skemd._backend import keras
 from skemd._checks import format_rows
-from skemd.distance import paired_emd
+from skemd._input._chunks import map_chunks
+from skemd._input._scaling import normalized
+from skemd.distance._exact import solve_pairs
 from skemd.geometry import hgcal_wafer
 
-__all__ = ["LOSSES", "random_symmetries", "regression_loss", "regression_targets"]
+__all__ = [
+    "LOSSES",
+    "check_labels",
+    "exact_labels",
+    "network_input",
+    "random_symmetries",
+    "regression_loss",
+    "regression_targets",
+]
 
 LOSSES = {
     "mse": "mean_squared_error",
@@ -20,21 +30,79 @@ LOSSES = {
 _SMALLEST_VARIATION = 1e-4
 _POTENTIAL_WEIGHT = 0.01
 
+# Labels are compared with the exact EMD of this many pairs, which are enough.
+_MOST_PAIRS = 200
+_TOLERANCE = 0.05
+# Below this distance the difference may be the rounding of the labels.
+_SMALLEST_DISTANCE = 1e-6
 
-def regression_targets(pairs, distances, potentials=None, *, over_variation=False):
-    """Return what the loss compares with the network's output.
+
+def network_input(pairs):
+    """Return pairs as the network takes them.
 
     Parameters
     ----------
-    pairs : ndarray of shape (n_pairs, 2 * n_cells)
-        Wafers of unit sum.
+    pairs : ndarray of shape (n_pairs, 2, n_cells)
+        Charges in any unit.
+
+    Returns
+    -------
+    inputs : ndarray of float32 of shape (n_pairs, 2 * n_cells)
+        Wafers of unit sum; those without charge stay zero.
+    """
+    fractions = normalized(pairs.reshape(-1, pairs.shape[2]))
+    return fractions.reshape(len(pairs), -1).astype(np.float32)
+
+
+def exact_labels(pairs, y, geometry, *, with_potentials, n_jobs):
+    """Return the distances, and the potentials if the network learns them.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n_pairs, 2, n_cells)
+        Checked wafers, charges in any unit.
+    y : ndarray of shape (n_pairs,) or None
+        Distances from the caller; None to compute the exact EMD.
+    geometry : Geometry
+        Where the cells are.
+    with_potentials : bool
+        Whether the network learns potentials.
+    n_jobs : int or None
+        How many joblib workers share the pairs.
+
+    Returns
+    -------
     distances : ndarray of shape (n_pairs,)
-        Their labels.
+        In the unit of the geometry.
+    potentials : ndarray of shape (n_pairs, n_cells) or None
+        Kantorovich potentials, in the unit of the geometry.
+    """
+    if y is not None and not with_potentials:
+        return y, None
+    exact, potentials = solve_pairs(
+        pairs[:, 0],
+        pairs[:, 1],
+        geometry,
+        with_potentials=with_potentials,
+        n_jobs=n_jobs,
+    )
+    return (exact if y is None else y), potentials
+
+
+def regression_targets(pairs, distances, potentials=None, *, over_variation=False):
+    """Return the targets that the loss compares with the network's output.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n_pairs, 2, n_cells)
+        Checked wafers, charges in any unit.
+    distances : ndarray of shape (n_pairs,)
+        Their labels, in the unit of the geometry.
     potentials : ndarray of shape (n_pairs, n_cells) or None, default=None
-        Kantorovich potentials, for a network that gives these, too. Distances then
-        count relative to themselves.
+        Kantorovich potentials, for a network that returns these as well. The loss then
+        divides distances by themselves.
     over_variation : bool, default=False
-        Whether distances count over the total variation of their pair.
+        Whether the loss divides distances by the total variation of their pair.
 
     Returns
     -------
@@ -42,19 +110,26 @@ def regression_targets(pairs, distances, potentials=None, *, over_variation=Fals
         The distance and the scale that divides it; then whether the potentials
         count, and the potentials less their mean.
     """
-    scale, apart = np.ones(len(distances)), np.ones(len(distances), dtype=bool)
-    if over_variation or potentials is not None:
-        n_cells = pairs.shape[1] // 2
-        variation = np.abs(pairs[:, :n_cells] - pairs[:, n_cells:]).sum(axis=1) / 2
-        # Equal wafers are right by construction. With a scale of one they, and those
-        # that float32 can hardly tell apart, have no weight in the training.
-        apart = variation > _SMALLEST_VARIATION
-        unit = variation if potentials is None else distances
-        scale = np.where(apart & (unit > 0), unit, scale)
-    columns = [distances, scale]
-    if potentials is not None:
-        columns += [apart, potentials - potentials.mean(axis=1, keepdims=True)]
-    return np.column_stack(columns).astype(np.float32)
+
+    def targets(chunk):
+        scale = np.ones(len(distances[chunk]))
+        apart = np.ones(len(scale), dtype=bool)
+        if over_variation or potentials is not None:
+            a, b = np.split(network_input(pairs[chunk]), 2, axis=1)
+            variation = np.abs(a - b).sum(axis=1) / 2
+            # Predictions for equal wafers are right by construction. With a scale of
+            # one, these pairs, and those that float32 can hardly tell apart, have no
+            # weight in the training.
+            apart = variation > _SMALLEST_VARIATION
+            unit = variation if potentials is None else distances[chunk]
+            scale = np.where(apart & (unit > 0), unit, scale)
+        columns = [distances[chunk], scale]
+        if potentials is not None:
+            f = potentials[chunk]
+            columns += [apart, f - f.mean(axis=1, keepdims=True)]
+        return np.column_stack(columns).astype(np.float32)
+
+    return map_chunks(targets, len(pairs))
 
 
 def regression_loss(name, geometry, *, with_potentials):
@@ -66,7 +141,7 @@ def regression_loss(name, geometry, *, with_potentials):
     .. math:: \tfrac{1}{100} \sum_i (g_i - f_i)^2 \, / \,
         \bigl(d_{min}^2 + \sum_i f_i^2\bigr),
 
-    where the smallest distance of two cells keeps pairs with small potentials from
+    where the smallest distance between two cells keeps pairs with small potentials from
     counting more than others.
 
     Parameters
@@ -76,12 +151,12 @@ def regression_loss(name, geometry, *, with_potentials):
     geometry : Geometry
         Where the cells are.
     with_potentials : bool
-        Whether the network gives potentials behind its distances.
+        Whether the network returns potentials after its distances.
 
     Returns
     -------
     loss : callable
-        ``loss(y_true, y_pred)`` -> one value a sample.
+        ``loss(y_true, y_pred)`` -> one value per sample.
     """
     function = keras.losses.get(LOSSES[name])
 
@@ -115,8 +190,7 @@ def random_symmetries(geometry):
     -------
     augment : callable or None
         ``augment(pairs, targets, rng)`` -> both, turned; None without symmetries.
-        Columns of `targets` before the last n_cells stay, as do all of targets that
-        are not that wide.
+        Only the last n_cells columns of `targets` turn, if it is wider than that.
     """
     if not geometry.symmetries:
         return None
@@ -135,15 +209,6 @@ def random_symmetries(geometry):
     return augment
 
 
-# Solved exactly; more would tell no more.
-_MOST_PAIRS = 200
-
-_TOLERANCE = 0.05
-
-# Below this distance the labels' own rounding may be all there is.
-_SMALLEST_DISTANCE = 1e-6
-
-
 def check_labels(pairs, y, geometry, *, lenient):
     """Check that labels are not negative and look like exact EMDs.
 
@@ -156,7 +221,7 @@ def check_labels(pairs, y, geometry, *, lenient):
     geometry : Geometry
         Where the cells are.
     lenient : bool
-        Whether negative labels may pass, as for histograms of unknown origin.
+        Whether negative labels are allowed, as for histograms of unknown origin.
 
     Raises
     ------
@@ -166,8 +231,8 @@ def check_labels(pairs, y, geometry, *, lenient):
     Warns
     -----
     UserWarning
-        If more than half of up to 200 pairs, evenly spaced, have a label that is off
-        the exact EMD by more than 5%.
+        If more than half of up to 200 pairs, evenly spaced, have a label that differs
+        from the exact EMD by more than 5%.
     """
     negative = y < 0
     if negative.any() and not lenient:
@@ -177,7 +242,7 @@ def check_labels(pairs, y, geometry, *, lenient):
             "pair, or leave y out to have it computed."
         )
     rows = np.unique(np.linspace(0, len(y) - 1, _MOST_PAIRS).astype(int))
-    exact = paired_emd(pairs[rows, 0], pairs[rows, 1], geometry=geometry)
+    exact, _ = solve_pairs(pairs[:, 0], pairs[:, 1], geometry, rows, rows)
     allowed = np.maximum(_TOLERANCE * exact, _SMALLEST_DISTANCE)
     n_off = int((np.abs(y[rows] - exact) > allowed).sum())
     if 2 * n_off <= len(rows):
@@ -189,7 +254,7 @@ def check_labels(pairs, y, geometry, *, lenient):
     ratio = np.median(y[rows][different] / exact[different]) if different.any() else 0
     warnings.warn(
         f"y is off the exact EMD by more than {_TOLERANCE:.0%} for {n_off} of "
-        f"{len(rows)} pairs that were looked at; the median of y over it is "
+        f"{len(rows)} pairs that were checked; the median of y over it is "
         f"{ratio:.3g}. Distances are expected in {unit}, between wafers of unit sum. "
         "Leave y out to have them computed.",
         stacklevel=3,

@@ -1,11 +1,12 @@
-"""What the concentrator chip can send without a network: the algorithms to beat.
+"""Algorithms of the concentrator chip without a network: the ones to beat.
 
 :class:`ThresholdSum` sends the trigger cells above a threshold, :class:`BestChoice` the
 largest of them, :class:`SuperTriggerCell` sums of neighbors. Each is a transformer
-like EMDAutoencoder: `transform` gives the numbers that the links carry,
-`inverse_transform` the wafers that a receiver makes of them, and `payload_bits` counts
-the bits. Charges are CALQ counts (35.1 counts = 1 transverse MIP), and they are sent as
-short floating-point codes, which costs precision here as it does on the chip.
+like EMDAutoencoder: `transform` returns the numbers that the links carry,
+`inverse_transform` the wafers that a receiver reconstructs from them, and
+`payload_bits` the number of bits. Charges are CALQ counts (35.1 counts = 1 transverse
+MIP), and they are sent as short floating-point codes, which costs precision here as it
+does on the chip.
 """
 
 from skemd.baselines._best_choice import BestChoice

@@ -1,4 +1,4 @@
-"""What the algorithms share: the shape of a transformer around sender and receiver."""
+"""The base of all algorithms: a transformer around a sender and a receiver."""
 
 import numpy as np
 from sklearn.base import (
@@ -22,15 +22,15 @@ _LARGEST_NUMBER = 2**48
 
 
 class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """A way to send a wafer, and to read what was sent.
+    """A way to send a wafer and to receive it.
 
-    Those that derive from it say how in five methods: `_check_parameters`, `_settle`
-    (what depends on the wafers of fit), `_sent`, `_received` and `_bits`, and what the
-    numbers are called in `_names`.
+    A derived class has six methods: `_check_parameters`, `_settle` (which learns from
+    the wafers of fit), `_sent`, `_received`, `_bits`, and `_names` for the names of the
+    numbers.
     """
 
     def fit(self, X, y=None):
-        """Check parameters and wafers, and settle how much is sent.
+        """Check parameters and wafers, and determine how much is sent.
 
         Parameters
         ----------
@@ -47,8 +47,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If a parameter is unknown, the columns are not the geometry's cells, or a
-            charge is negative, not finite, or missing from a whole wafer.
+            If a parameter is unknown, the columns are not the geometry's cells, a
+            charge is negative or not finite, or a wafer has no charge.
         """
         check_number(
             self.n_output_links, "n_output_links", low=1, high=MOST_LINKS, integer=True
@@ -79,28 +79,28 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         -------
         codes : ndarray of float64 of shape (n_samples, n_numbers)
             Whole numbers, in the order of `get_feature_names_out`. Charges and sums
-            are in CALQ counts, the lowest with the code that is sent.
+            are in CALQ counts: the lowest number of counts with the code that is sent.
         """
         return self._sent(self._counts(X)).astype(np.float64)
 
     def inverse_transform(self, X):
-        """Return the wafers that a receiver makes of the numbers.
+        """Return the wafers that a receiver reconstructs from the numbers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_numbers)
-            As `transform` gives them.
+            As returned by `transform`.
 
         Returns
         -------
         wafers : ndarray of float64 of shape (n_samples, n_cells), or images
             Charges in CALQ counts, in the form in which `fit` saw wafers: rows of
-            cells, or images of that layout. A wafer may come back without charge.
+            cells, or images of that layout. A wafer may have lost all of its charge.
 
         Raises
         ------
         ValueError
-            If these are no numbers that `transform` may give.
+            If `transform` cannot return such numbers.
         """
         check_is_fitted(self)
         caller = type(self).__name__
@@ -108,7 +108,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         codes = check_array(X, dtype=np.float64, estimator=self)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
-                f"{caller}.inverse_transform got {codes.shape[1]} numbers a wafer; "
+                f"{caller}.inverse_transform got {codes.shape[1]} numbers per wafer; "
                 f"here transform gives {self._n_features_out}."
             )
         codes = as_whole_numbers(codes, f"{caller} codes", low=0, high=_LARGEST_NUMBER)
@@ -126,13 +126,13 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         wafers : ndarray of float64 of shape (n_samples, n_cells)
-            Charges in CALQ counts as the receiver knows them, always as rows of cells.
-            Their sum is that of the wafer only as far as it has been sent.
+            Charges in CALQ counts as the receiver reconstructs them, always as rows of
+            cells. Charge that is not sent is missing from their sum.
         """
         return self._received(self._sent(self._counts(X))).astype(np.float64)
 
     def score(self, X, y=None):
-        """Return minus the mean exact EMD between wafers and what is received.
+        """Return minus the mean exact EMD between wafers and received wafers.
 
         Parameters
         ----------
@@ -144,9 +144,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         score : float
-            In the unit of the geometry; 0 is perfect. A wafer that comes back without
-            charge counts as one with the same charge in every cell, since nothing is
-            known of where its charge is.
+            In the unit of the geometry; 0 is perfect. A received wafer without charge
+            counts as one with the same charge in every cell, since the receiver does
+            not know where its charge was.
         """
         X = self._validated(X)
         received = self._received(self._sent(whole_counts(X)))
@@ -163,17 +163,17 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         bits : ndarray of int64 of shape (n_samples,)
-            Header and sum included, without what fills up the last word.
+            Including header and sum, without the padding of the last word.
         """
         return self._bits(self._counts(X))
 
     def get_feature_names_out(self, input_features=None):
-        """Return what the numbers of a code are called.
+        """Return the names of the numbers of a code.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the cells, which are only checked.
+            Names of the cells, which are checked but not used.
 
         Returns
         -------
@@ -209,11 +209,11 @@ def most_that_fit(bits_of, most, n_output_links):
     Parameters
     ----------
     bits_of : callable
-        The bits of a payload with so many items, which grow with them.
+        ``bits_of(n_items)`` -> bits of the payload, which grow with the items.
     most : int
-        How many there are.
+        How many items there are.
     n_output_links : int
-        Links, 32 bits each.
+        Number of links, 32 bits each.
 
     Returns
     -------

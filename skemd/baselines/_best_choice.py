@@ -19,17 +19,17 @@ __all__ = ["BestChoice", "best_choice_bits", "largest_first"]
 TIES = ("network", "highest", "lowest")
 # Header 4, sum 8.
 FRAME_BITS = 12
-# From here on a map with a bit for each cell is shorter than addresses.
+# From this number on, a map with a bit for each cell is shorter than addresses.
 FEWEST_MAPPED = 8
 
 
 def best_choice_bits(n_sent, n_cells):
-    """Count the bits of a wafer of which so many cells are sent.
+    """Return the bits of a wafer with a given number of cells sent.
 
     Parameters
     ----------
     n_sent, n_cells : int
-        Cells that are sent, and cells of the wafer.
+        Number of cells that are sent, and of all cells of the wafer.
 
     Returns
     -------
@@ -49,14 +49,14 @@ def largest_first(counts, ties="network"):
     counts : ndarray of int64 of shape (n_samples, n_cells)
         Charges in any unit.
     ties : {"network", "highest", "lowest"}, default="network"
-        Which of equal charges comes first: the one that the sorting network of the
-        chip leaves in front, which is not a matter of their numbers; or the cell with
-        the highest or the lowest number.
+        Which of equal charges comes first: the one that the chip's sorting network puts
+        first, which is not simply that of one end; or the cell with the highest or the
+        lowest number.
 
     Returns
     -------
     order : ndarray of intp of shape (n_samples, n_cells)
-        Numbers of cells.
+        Numbers of the cells.
 
     References
     ----------
@@ -80,7 +80,7 @@ def largest_first(counts, ties="network"):
 
 
 def _comparators(n):
-    """List the stages of the network: pairs of places that are compared at once."""
+    """List the stages of the network: pairs of places that are compared together."""
     stages = []
     top = 1 << max(0, (n - 1).bit_length() - 1)
     step = top
@@ -100,8 +100,8 @@ def _comparators(n):
 class BestChoice(Baseline):
     """Send the trigger cells with the largest charges, and a sum.
 
-    As many cells are sent as the links have room for. The code has a column for the
-    address of each, in rising order, one for the charge of each, and one for the sum.
+    As many cells are sent as the links have room for. The code has a column for each
+    address, in rising order, one for each charge, and one for the sum.
 
     Parameters
     ----------
@@ -112,23 +112,23 @@ class BestChoice(Baseline):
         Which of equal charges goes first: as the chip's sorting network has it, or the
         cell with the highest or the lowest number.
     sum_of : {"all", "not_sent"}, default="all"
-        What the sum is of: all cells, or those that are not sent.
+        Which cells the sum covers: all, or those that are not sent.
     rest : {"drop", "even"}, default="drop"
-        What the receiver does with charge that it knows of by the sum alone: nothing,
-        as the trigger's cells have it, or share it equally among the cells that were
-        not sent.
+        How the receiver treats charge that only the sum contains: it drops it, as the
+        trigger does, or shares it equally among the cells that were not sent.
     dropped_bits : int, default=1
         Lowest bits dropped from each charge before cells are ordered, summed and
         encoded: 1 on wafers of low density, 3 on those of high density.
     half_lsb : bool, default=False
-        Whether the receiver takes each number for the middle of those with its code.
+        Whether the receiver takes the middle of the numbers with a code, not the
+        lowest.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Where the cells are. "wafer" insists on 48 columns; "line" takes any number.
+        Where the cells are. "wafer" requires 48 columns; "line" takes any number.
 
     Attributes
     ----------
     n_sent_ : int
-        Cells that are sent of each wafer.
+        Number of cells that are sent for each wafer.
     geometry_ : Geometry
         The geometry of the data.
     n_features_in_ : int
@@ -136,12 +136,12 @@ class BestChoice(Baseline):
 
     See Also
     --------
-    ThresholdSum : Sends as many cells as there are above a threshold.
+    ThresholdSum : Sends all cells above a threshold.
 
     Notes
     -----
-    Header 4 bits and sum 8 (5E3M); for up to 7 cells an address of 6 bits each, beyond
-    a map of 48 bits; charges of 7 bits (4E3M).
+    The header has 4 bits and the sum 8 (5E3M). Up to 7 cells have an address of 6 bits
+    each; for more there is a map of 48 bits. Charges have 7 bits (4E3M).
 
     Examples
     --------

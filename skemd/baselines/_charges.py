@@ -17,7 +17,7 @@ __all__ = [
 # Seven bits, 4E3M, for a trigger cell; eight, 5E3M, for the sum beside a selection.
 CHARGE = FloatCode(4, 3)
 SELECTION_SUM = FloatCode(5, 3)
-# Above every code, and sums of as many cells as there ever are stay exact integers.
+# Above every code, yet sums over all cells stay exact integers.
 _MOST_COUNTS = 2**40
 
 
@@ -32,13 +32,13 @@ def whole_counts(X):
     Returns
     -------
     counts : ndarray of int64 of shape (n_samples, n_cells)
-        Beyond 2**40 they saturate, as every code does long before.
+        They saturate at 2**40, which is far above the saturation of every code.
     """
     return np.floor(np.minimum(X, _MOST_COUNTS)).astype(np.int64)
 
 
 def sent(counts, code, dropped_bits=0):
-    """Cut counts to what a code keeps of them.
+    """Cut counts to the precision of a code.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def sent(counts, code, dropped_bits=0):
     code : FloatCode
         How they are sent.
     dropped_bits : int, default=0
-        Lowest bits that are dropped before.
+        Lowest bits that are dropped before encoding.
 
     Returns
     -------
@@ -58,16 +58,16 @@ def sent(counts, code, dropped_bits=0):
 
 
 def received(counts, code, dropped_bits=0, *, half_lsb=False):
-    """Say what a receiver takes numbers for that were sent.
+    """Return the receiver's estimate of the numbers that were sent.
 
     Parameters
     ----------
     counts : ndarray of int64 of shape (...)
-        As :func:`sent` gives them.
+        As returned by :func:`sent`.
     code, dropped_bits
         As they were sent.
     half_lsb : bool, default=False
-        Whether to take the middle of the numbers with a code, not the lowest. A zero
+        Whether to take the middle of the numbers with a code, not the lowest. Zero
         stays zero.
 
     Returns
@@ -86,7 +86,7 @@ def received(counts, code, dropped_bits=0, *, half_lsb=False):
 
 
 def remainder(cells, sums, sum_of):
-    """Say how much charge a receiver knows of beyond the cells that were sent.
+    """Return the charge that a receiver knows of beyond the cells that were sent.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def remainder(cells, sums, sum_of):
     sums : ndarray of shape (n_samples,)
         The sums that were received.
     sum_of : {"all", "not_sent"}
-        What they are sums of.
+        Which cells the sums cover.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def remainder(cells, sums, sum_of):
         In CALQ counts, not negative.
     """
     rest = sums - cells.sum(axis=1) if sum_of == "all" else sums
-    # Cells and sum are rounded on their own, so that the cells may exceed the sum.
+    # Cells and sum are rounded separately, so that the cells may exceed the sum.
     return np.maximum(rest, 0).astype(np.float64)
 
 
@@ -115,7 +115,7 @@ def with_remainder(cells, rest):
     cells : ndarray of float64 of shape (n_samples, n_cells)
         Charges that were received, zero elsewhere.
     rest : ndarray of float64 of shape (n_samples,)
-        In CALQ counts. With no cell left to take it, it is lost.
+        In CALQ counts. It is lost if all cells were sent.
 
     Returns
     -------

@@ -13,7 +13,8 @@ from skemd.geometry import N_FACE_CELLS, hgcal_wafer
 
 __all__ = ["ALGORITHMS", "SuperTriggerCell", "address_of_largest", "supercells"]
 
-# Place of a cell that a group of another size lacks: behind all cells.
+# Stands for the cells that the last group lacks. As an index it is a column after all
+# cells.
 NO_CELL = -1
 
 
@@ -48,13 +49,13 @@ def supercells(geometry, n_grouped):
     Returns
     -------
     cells : ndarray of int of shape (n_supercells, n_grouped)
-        On the wafer twelve squares of 2 x 2, face by face and row by row, or the three
-        faces. Elsewhere as many cells as follow each other; the last supercell may
-        lack some, which are -1.
+        On the wafer, twelve squares of 2 x 2, face by face and row by row, or the three
+        faces. In other geometries, consecutive cells; the last supercell may lack some,
+        which are -1.
     """
     cells = np.arange(geometry.n_cells)
     if geometry == hgcal_wafer() and n_grouped != N_FACE_CELLS:
-        # Face, row of squares, row in a square, column of squares, column in a square.
+        # Face, row of squares, row in the square, column of squares, column in it.
         cells = cells.reshape(3, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4)
         return cells.reshape(-1, n_grouped)
     lacking = -geometry.n_cells % n_grouped
@@ -63,15 +64,15 @@ def supercells(geometry, n_grouped):
 
 
 def address_of_largest(counts, ties="highest"):
-    """Say which cell of each supercell holds the largest charge.
+    """Return which cell of each supercell holds the largest charge.
 
     Parameters
     ----------
     counts : ndarray of shape (..., n_grouped)
         Charges in any unit.
     ties : {"highest", "lowest"}, default="highest"
-        Which of equal charges it is: the last, as in the chip's emulator, or the first,
-        as in published training code.
+        Which of equal charges counts: the last, as in the chip's emulator, or the
+        first, as in published training code.
 
     Returns
     -------
@@ -86,9 +87,9 @@ def address_of_largest(counts, ties="highest"):
 class SuperTriggerCell(Baseline):
     """Send sums of neighboring trigger cells, and which cell holds most of each.
 
-    Supercells have fixed places, and the first ones are sent, whatever they hold: with
-    too few links part of the wafer is not seen at all. The code has a column for each
-    sum and one for each address.
+    Supercells have fixed places, and always the first ones are sent: with too few links
+    part of the wafer is not seen at all. The code has a column for each sum and one for
+    each address.
 
     Parameters
     ----------
@@ -97,21 +98,21 @@ class SuperTriggerCell(Baseline):
         cells, in 9 bits with an address of 4; twelve sums of 4 cells in 7 bits (4E3M)
         with an address of 2; or the same without address.
     n_output_links : int, default=5
-        Links that carry the code, 1 to 13. They have room for 2, 5, 8, 11 or 12 sums
-        of STC4_9 with 1, 2, 3, 4 or more of them; for 2 or 3 of STC16_9; for 3, 6, 10
-        or 12 of STC4_7; for 4, 8 or 12 of CTC4_7.
+        Links that carry the code, 1 to 13. With 1, 2, 3, 4 or more links there is room
+        for 2, 5, 8, 11 or 12 sums of STC4_9; for 2 or 3 of STC16_9; for 3, 6, 10 or 12
+        of STC4_7; for 4, 8 or 12 of CTC4_7.
     ties : {"highest", "lowest"}, default="highest"
-        Which address is sent of equal charges: the highest, as in the chip's emulator,
+        Which address is sent for equal charges: the highest, as in the chip's emulator,
         or the lowest, as in published training code.
     put_back : {"largest", "equal"} or None, default=None
         Where the receiver puts a sum: into the cell of the largest charge, or in equal
-        shares into the cells of the supercell. None for the former where an address
-        is sent, and the latter where none is.
+        shares into the cells of the supercell. None for "largest" where an address is
+        sent, else "equal".
     half_lsb : bool, default=False
-        Whether the receiver takes each sum for the middle of those with its code.
+        Whether the receiver takes the middle of the sums with a code, not the lowest.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Where the cells are. "wafer" insists on 48 columns; "line" takes any number.
-        Other geometries than the wafer have supercells of cells that follow each other.
+        Where the cells are. "wafer" requires 48 columns; "line" takes any number.
+        In geometries other than the wafer, supercells are consecutive cells.
 
     Attributes
     ----------
@@ -124,14 +125,14 @@ class SuperTriggerCell(Baseline):
 
     See Also
     --------
-    BestChoice : Sends single cells wherever they are.
+    BestChoice : Sends single cells.
 
     Notes
     -----
-    Header 4 bits, and no sum of the wafer. A supercell's address is the place in a row
-    of `supercells_`, which is in rising order of cells. Which squares the chip sends
-    first, and how it numbers cells inside, depends on its wiring; here it is the order
-    of the cells.
+    The header has 4 bits, and there is no sum of the wafer. The address of a cell is
+    its place in a row of `supercells_`, which is in rising order of cells. Which
+    squares the chip sends first, and how it numbers the cells inside, depends on its
+    wiring; here it is the order of the cells.
 
     Examples
     --------
@@ -181,7 +182,7 @@ class SuperTriggerCell(Baseline):
 
     def _sent(self, counts):
         algorithm = ALGORITHMS[self.algorithm]
-        # A column of zeros stands for cells that are lacking.
+        # A column of zeros stands for lacking cells.
         grouped = np.pad(counts, ((0, 0), (0, 1)))[:, self.supercells_]
         sums = sent(grouped.sum(axis=2), algorithm.code)
         if not self._sends_addresses:

@@ -18,7 +18,7 @@ from skemd.baselines._charges import (
 
 __all__ = ["ThresholdSum", "address_bits", "lowest_threshold", "threshold_bits"]
 
-# 1.35 transverse MIP of 35.1 counts.
+# 1.35 transverse MIP, each 35.1 counts.
 THRESHOLD_COUNTS = 47
 # Header 5, type 3, sum 8.
 FRAME_BITS = 16
@@ -26,7 +26,7 @@ COUNT_BITS = 3
 
 
 def address_bits(n_cells):
-    """Return the bits that tell cells apart: 6 on the wafer.
+    """Return the bits of a cell's address: 6 on the wafer.
 
     Parameters
     ----------
@@ -42,20 +42,20 @@ def address_bits(n_cells):
 
 
 def threshold_bits(n_sent, n_cells):
-    """Count the bits of wafers of which so many cells are sent.
+    """Return the bits of wafers with given numbers of cells sent.
 
     Parameters
     ----------
     n_sent : ndarray of int of shape (n_samples,)
-        Cells above threshold.
+        Number of cells above threshold.
     n_cells : int
-        Cells of a wafer.
+        Number of cells of a wafer.
 
     Returns
     -------
     bits : ndarray of int64 of shape (n_samples,)
-        Header, type and sum; for up to seven cells their count and addresses, beyond a
-        map with a bit for each cell of the wafer; and the charges.
+        Header, type and sum; for up to seven cells their count and addresses, for more
+        a map with a bit for each cell of the wafer; and the charges.
     """
     n_sent = np.asarray(n_sent, dtype=np.int64)
     listed = COUNT_BITS + n_sent * address_bits(n_cells)
@@ -71,7 +71,7 @@ def lowest_threshold(counts, n_output_links):
     counts : ndarray of int64 of shape (n_samples, n_cells)
         Charges in CALQ counts.
     n_output_links : int
-        Links, 32 bits each.
+        Number of links, 32 bits each.
 
     Returns
     -------
@@ -94,35 +94,35 @@ def lowest_threshold(counts, n_output_links):
 class ThresholdSum(Baseline):
     """Send each trigger cell at or above a threshold, and a sum.
 
-    How many bits a wafer needs depends on its charges. The code has a column for the
+    The number of bits of a wafer depends on its charges. The code has a column for the
     charge of each cell, zero where none is sent, and one for the sum.
 
     Parameters
     ----------
     threshold : float, array-like of shape (n_cells,), or "links", default=47
         In CALQ counts, for all cells or for each; 47 counts are 1.35 transverse MIP.
-        "links" for the lowest whole one with which the wafers of `fit` need, on
-        average, no more bits than the links have.
+        "links" stands for the lowest whole number with which the wafers of `fit` need,
+        on average, no more bits than the links have.
     n_output_links : int, default=5
-        Links that carry the code, 1 to 13, 32 bits each for a crossing.
+        Links that carry the code, 1 to 13, each with 32 bits per crossing.
     overflow : {"buffer", "truncate"}, default="buffer"
-        What becomes of a wafer that needs more bits than that. "buffer": all of it is
-        sent, since the chip has a buffer that lets the links catch up in quieter
-        crossings; only the mean of the payload is bound by them. "truncate": of such a
-        wafer no cell is sent, only header and sum, as the chip does with a full buffer.
+        What happens to a wafer that needs more bits. "buffer": all of it is sent, since
+        a buffer on the chip lets the links catch up in quieter crossings; they limit
+        only the mean payload. "truncate": no cell of such a wafer is sent, only header
+        and sum, as the chip does with a full buffer.
     sum_of : {"all", "not_sent"}, default="all"
-        What the sum is of: all cells, or those that are not sent.
+        Which cells the sum covers: all, or those that are not sent.
     rest : {"drop", "even"}, default="drop"
-        What the receiver does with charge that it knows of by the sum alone: nothing,
-        as the trigger's cells have it, or share it equally among the cells that were
-        not sent.
+        How the receiver treats charge that only the sum contains: it drops it, as the
+        trigger does, or shares it equally among the cells that were not sent.
     dropped_bits : int, default=1
         Lowest bits dropped from each charge before it is encoded: 1 on wafers of low
         density, 3 on those of high density.
     half_lsb : bool, default=False
-        Whether the receiver takes each number for the middle of those with its code.
+        Whether the receiver takes the middle of the numbers with a code, not the
+        lowest.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Where the cells are. "wafer" insists on 48 columns; "line" takes any number.
+        Where the cells are. "wafer" requires 48 columns; "line" takes any number.
 
     Attributes
     ----------
@@ -139,12 +139,13 @@ class ThresholdSum(Baseline):
 
     Notes
     -----
-    Wafers below threshold come back without charge, unless ``rest="even"``. `score`
+    Wafers below threshold are received without charge, unless ``rest="even"``. `score`
     counts them as even; :func:`skemd.metrics.mean_emd` and the other metrics do so with
-    ``empty_pred="even"``, and by default refuse them.
+    ``empty_pred="even"``, and refuse them by default.
 
-    Header 5 bits, type 3 and sum 8 (5E3M); for 1 to 7 cells their count in 3 bits and
-    an address of 6 bits each, beyond 7 a map of 48 bits; charges of 7 bits (4E3M).
+    The header has 5 bits, the type 3 and the sum 8 (5E3M). For 1 to 7 cells their count
+    follows in 3 bits, and an address of 6 bits each; for more there is a map of 48
+    bits. Charges have 7 bits (4E3M).
 
     Examples
     --------
@@ -217,7 +218,7 @@ class ThresholdSum(Baseline):
         return [*(f"charge_{cell}" for cell in range(self.n_features_in_)), "sum"]
 
     def _chosen(self, counts):
-        """Say which cells are sent, as a mask of the shape of `counts`."""
+        """Return which cells are sent, as a mask of the shape of `counts`."""
         chosen = counts >= self.threshold_
         if self.overflow == "buffer":
             return chosen

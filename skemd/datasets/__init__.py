@@ -4,9 +4,9 @@
 electromagnetic showers leave them in the CMS endcap calorimeter, in seconds and without
 any download. :func:`load_wafers` reads wafers of a real or fully simulated detector
 from CSV, Parquet or ROOT files, and :func:`iter_wafers` does so chunk by chunk for data
-larger than the memory. All give one row of 48 charges a wafer in CALQ counts (35.1
-counts = 1 transverse MIP). Each has a card in ``datasets/descr`` that says where it
-comes from.
+larger than the memory. All return one row of 48 charges per wafer in CALQ counts (35.1
+counts = 1 transverse MIP). Each has a card in ``datasets/descr`` that describes its
+origin.
 """
 
 from skemd.datasets._loading import iter_wafers, load_wafers

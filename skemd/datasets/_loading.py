@@ -21,36 +21,36 @@ def load_wafers(
 ):
     """Load wafers of trigger-cell charges from a CSV, Parquet or ROOT file or a folder.
 
-    In CSV and Parquet files a row is a wafer, and its charges are found by the names
-    CALQ_0 to CALQ_47, in any order among any other columns. A CSV file without a header
+    In CSV and Parquet files a row is a wafer. Its charges are in columns named CALQ_0
+    to CALQ_47, in any order and among any other columns. A CSV file without a header
     starts each line with the 48 charges. ROOT files are trigger ntuples, which list
     trigger cells; cells that are not listed have no charge. For data larger than the
-    memory there is :func:`skemd.datasets.iter_wafers`.
+    memory use :func:`skemd.datasets.iter_wafers`.
 
     Parameters
     ----------
     path : str or path-like
         A file or a folder of files of one kind, which are read in the order of their
         names: ``*.csv`` and ``*.csv.gz``, or ``*.parquet`` and ``*.pq``, or
-        ``*.root``. A file of any other name is read as CSV. Parquet and ROOT need
+        ``*.root``. A file with any other name is read as CSV. Parquet and ROOT need
         ``python -m pip install "skemd[data]"``.
     columns : sequence of str, default=()
         Names of further numeric columns to return, for instance ``("tc_eta",)``. A CSV
         file needs a header for them; a ROOT file has only those of the metadata.
     drop_empty : bool, default=False
-        Whether to drop wafers without any charge. They are data and kept by default,
-        but no earth mover's distance exists for them and the estimators' ``fit``
+        Whether to drop wafers without any charge. They are data and are kept by
+        default, but they have no earth mover's distance, and the estimators' ``fit``
         refuses them; ``X[X.sum(axis=1) > 0]`` drops them later.
     return_metadata : bool, default=False
-        Whether to return what is known of each wafer in a DataFrame. Needs pandas and,
-        in a CSV file, a header.
+        Whether to return a DataFrame that describes each wafer. Needs pandas and, in a
+        CSV file, a header.
     layers : int or sequence of int, default=None
         Layers of the detector to keep; all by default.
     zside : {-1, 1}, default=None
         Endcap to keep; both by default.
     unit : {"calq", "adc", "mipt"}, default=None
-        Unit of the charges from a ROOT file: transverse CALQ counts, which None means
-        too (35.1 counts = 1 transverse MIP), ADC counts as recorded, or transverse MIP.
+        Unit of the charges from a ROOT file: transverse CALQ counts, as for None
+        (35.1 counts = 1 transverse MIP), ADC counts as recorded, or transverse MIP.
     tree : str, default=None
         Path of the tree in a ROOT file; by default
         "hgcalTriggerNtuplizer/HGCalTriggerNtuple".
@@ -60,17 +60,17 @@ def load_wafers(
     Returns
     -------
     X : ndarray of shape (n_samples, 48)
-        Charges in trigger-cell order, float64; of CSV and Parquet files in the file's
+        Charges in trigger-cell order, float64; from CSV and Parquet files in the file's
         unit, usually CALQ counts. Rows are in the order of the files and their rows;
-        those of a ROOT file by entry, zside, layer, wafer u and v.
+        those of a ROOT file are sorted by entry, zside, layer, wafer u and v.
     extra : dict of str to ndarray of shape (n_samples,)
         Only with `columns` and without `return_metadata`: those columns, float64, row
         by row with `X`.
     metadata : DataFrame of shape (n_samples, n_columns)
-        Only with `return_metadata`: the `columns`, and of these what the files have:
-        event, zside, layer, waferu, waferv (whole numbers), eta, phi (rad) and
-        simenergy (GeV). From ROOT, eta and phi are means over the cells with a charge,
-        simenergy is their sum.
+        Only with `return_metadata`: the `columns`, and those of the following that the
+        files have: event, zside, layer, waferu, waferv (whole numbers), eta, phi (rad)
+        and simenergy (GeV). From ROOT, eta and phi are means over the cells with a
+        charge, and simenergy is the sum over these.
 
     Raises
     ------
@@ -79,10 +79,10 @@ def load_wafers(
     ImportError
         If the files need a package that is not installed.
     ValueError
-        If a file is empty, damaged, lacks a column, tree or branch, names a column or
-        lists a cell twice, or holds anything but finite numbers, or a negative charge;
-        if a folder mixes kinds of files; if no wafer is left on the layers and side.
-        The message names the file and the place in it.
+        If a file is empty or damaged, lacks a column, tree or branch, names a column or
+        lists a cell twice, or holds a negative charge or anything but finite numbers;
+        if a folder mixes kinds of files; if no wafer is on the layers and side. The
+        message names the file and the place in it.
 
     Examples
     --------
@@ -125,8 +125,8 @@ def iter_wafers(
 ):
     """Read wafers chunk by chunk, so that files may be larger than the memory.
 
-    What comes, in which order, and what is refused is as with
-    :func:`skemd.datasets.load_wafers`; all chunks put together are what that returns.
+    All chunks together are what :func:`skemd.datasets.load_wafers` returns, in the same
+    order, and the same files are refused.
 
     Parameters
     ----------
@@ -135,12 +135,12 @@ def iter_wafers(
     chunk_size : int, default=100_000
         Wafers in each chunk; the last one may have fewer. A wafer takes 384 bytes.
     columns : sequence of str, default=()
-        This and what follows are as of :func:`skemd.datasets.load_wafers`. Names of
-        further numeric columns to return.
+        Names of further numeric columns to return. This parameter and those below are
+        those of :func:`skemd.datasets.load_wafers`.
     drop_empty : bool, default=False
         Whether to drop wafers without any charge.
     return_metadata : bool, default=False
-        Whether to return what is known of each wafer in a DataFrame.
+        Whether to return a DataFrame that describes each wafer.
     layers : int or sequence of int, default=None
         Layers of the detector to keep; all by default.
     zside : {-1, 1}, default=None
@@ -155,10 +155,10 @@ def iter_wafers(
     Returns
     -------
     chunks : iterator of ndarray of shape (chunk_size, 48)
-        Charges in trigger-cell order, float64, in the unit of the file or that asked
-        for with `unit`. With `columns` each comes in a pair with a dict of str to
-        ndarray of shape (chunk_size,), with `return_metadata` in a pair with a
-        DataFrame of shape (chunk_size, n_columns).
+        Charges in trigger-cell order, float64, in the unit of the file or in `unit`.
+        With `columns` each chunk is a pair with a dict of str to ndarray of shape
+        (chunk_size,), with `return_metadata` a pair with a DataFrame of shape
+        (chunk_size, n_columns).
 
     Raises
     ------
@@ -167,8 +167,8 @@ def iter_wafers(
     ImportError
         If the files need a package that is not installed.
     ValueError
-        If an option is wrong, before anything is read, or a file is, once the reading
-        gets there.
+        If an option is wrong, before anything is read, or if a file is, when the
+        reading reaches it.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Pairs of wafers, labeled with the exact EMD, for training a learned one.
 
-A learned EMD that serves as a loss meets all kinds of pairs: unrelated wafers at
-first, then wafers and ever better reconstructions of them. It has to be right for
-sparse wafers and for single cells, too, so each kind has its share here.
+A learned EMD that serves as a loss sees all kinds of pairs: unrelated wafers at first,
+then wafers and better and better reconstructions of them. It also has to be right for
+sparse wafers and for single cells, so each kind has its share here.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from sklearn.utils import check_random_state
 from skemd._checks import check_choice, check_number
 from skemd._input._scaling import normalized
 from skemd._input._wafers import as_wafers
-from skemd.distance import paired_emd
+from skemd.distance._exact import solve_pairs
 
 __all__ = ["PAIR_KINDS", "make_pairs"]
 
-# Share of each kind of pairs; what each is stands with its function below.
+# Share of each kind of pairs. The docstring of make_pairs describes the kinds.
 PAIR_KINDS = {
     "unrelated": 0.30,
     "mixture": 0.15,
@@ -27,7 +27,7 @@ PAIR_KINDS = {
 }
 _MAX_GROUPS = 20
 _MAX_SPARSE_CELLS = 5
-# Wafers whose principal components are those of all.
+# The principal components of this many wafers are practically those of all.
 _MAX_POPULATION = 1_000_000
 
 
@@ -54,12 +54,12 @@ def make_pairs(
 
         - "unrelated": two different wafers;
         - "mixture": a wafer and its sum with another one, or with a flat one;
-        - "blur": a wafer and the same with its charge spread over neighbors;
+        - "blur": a wafer and the same wafer with its charge spread over neighbors;
         - "noise": a wafer and a copy with each charge fluctuated, small ones dropped;
         - "reconstruction": a wafer and its projection on a few principal components
-          of `X`, as an autoencoder might give it back;
-        - "sparse": one to five cells of a wafer, and the same blurred or those of
-          another wafer;
+          of `X`, as an autoencoder might reconstruct it;
+        - "sparse": one to five cells of a wafer, and the same cells blurred or one to
+          five cells of another wafer;
         - "single": two wafers with a single cell each.
     layout : {"flat", "stacked"}, default="flat"
         "flat" for rows of 2 * n_cells, "stacked" for shape (n_pairs, 2, n_cells).
@@ -78,8 +78,8 @@ def make_pairs(
         Exact EMD of each pair, in the unit of the geometry (wafer: half a
         trigger-cell pitch, 1.2084 cm).
     groups : ndarray of int of shape (n_pairs,)
-        The wafers are divided among up to 20 groups, and pairs drawn within them: a
-        split that keeps groups together, such as GroupKFold, keeps every wafer on one
+        The wafers are divided into up to 20 groups, and pairs are drawn within these: a
+        split that keeps groups together, such as GroupKFold, keeps each wafer on one
         side.
 
     Raises
@@ -106,7 +106,7 @@ def make_pairs(
     first, second, groups = _partners(len(X), n_pairs, rng)
     kind_of_pair = rng.choice(list(shares), size=n_pairs, p=list(shares.values()))
     A, B = normalized(X[first]), normalized(X[second])
-    # Evenly spaced wafers tell the components as well as all would.
+    # Evenly spaced wafers give the same components as all.
     population = normalized(X[:: -(-len(X) // _MAX_POPULATION)])
     context = {
         "distance": geometry.ground_distance,
@@ -120,7 +120,7 @@ def make_pairs(
     A, B = normalized(A), normalized(B)
     swap = rng.rand(n_pairs) < 0.5
     A[swap], B[swap] = B[swap], A[swap]
-    y = paired_emd(A, B, geometry=geometry, n_jobs=n_jobs)
+    y, _ = solve_pairs(A, B, geometry, n_jobs=n_jobs)
     pairs = np.stack([A, B], axis=1)
     return (pairs if layout == "stacked" else pairs.reshape(n_pairs, -1)), y, groups
 
@@ -147,7 +147,7 @@ def _partners(n_samples, n_pairs, rng):
     groups = group_of_wafer[first]
     place = np.empty(n_samples, dtype=np.intp)
     place[members] = np.arange(n_samples) - starts[group_of_wafer[members]]
-    # A step of at least one, round the group, never ends at the wafer itself.
+    # A step of at least one around the group never ends at the wafer itself.
     step = 1 + (rng.rand(n_pairs) * (sizes[groups] - 1)).astype(np.intp)
     second = members[starts[groups] + (place[first] + step) % sizes[groups]]
     return first, second, groups

@@ -1,11 +1,11 @@
-"""What particles leave on a wafer: crossings of the silicon, in showers and alone.
+"""Charges of particles on a wafer: crossings of the silicon, in showers and alone.
 
 A particle of pile-up or signal is a bundle of *crossings*, passages of single charged
 particles through the silicon. Each crossing has a place on the wafer and a charge of
 about half a minimum ionizing particle. Electromagnetic showers follow the longitudinal
-and radial profiles of the LLR FastShower; pile-up is a Poisson rain of small bundles
-that thickens toward the beam. Lengths are in cm, from the wafer's center or, for
-radii, from the beam; energies in GeV; charges in MIP of a 200 um sensor.
+and radial profiles of the LLR FastShower; pile-up is a Poisson process of small bundles
+whose density rises toward the beam. Lengths are in cm, from the wafer's center or, for
+radii, from the beam; energies are in GeV; charges are in MIP of a 200 um sensor.
 
 References
 ----------
@@ -32,12 +32,12 @@ MOLIERE_RADIUS = 2.3  # cm, FastShower
 CRITICAL_ENERGY = 5.36e-3  # GeV, FastShower
 ENERGY_PER_MIP = 10.94e-3  # GeV a layer, CMSSW's dE/dx weights
 
-# Crossings are thrown on a disk a little wider than the wafer, whose corners lie
-# 9.7 cm from its center.
+# Crossings are drawn on a disk slightly larger than the wafer, whose corners lie 9.7 cm
+# from its center.
 DISK_RADIUS = 10.0
 RASTER_STEP = 0.06
 
-# A shower of thousands of crossings is as smooth as one of this many heavier ones.
+# Larger showers have this many crossings of more charge, which are as smooth.
 MAX_CROSSINGS = 400
 
 # Signal: dN/dpT ~ pT^-2 between these, in GeV.
@@ -45,13 +45,13 @@ SIGNAL_PT_RANGE = (2.0, 100.0)
 
 # Calibrated together to the published quantiles of ttbar events with 200 pile-up
 # collisions at layer 9 (the table of the dataset's card).
-CROSSING_CHARGE = 0.48  # mean in MIP: most crossings are soft, sensors at end of life
+CROSSING_CHARGE = 0.48  # mean in MIP; most crossings are soft, the sensors irradiated
 CROSSING_SPREAD = 1.05  # standard deviation of the charge's logarithm
 PILEUP_DENSITY = 0.082  # particles per cm^2 and 200 collisions, 100 cm off the beam
 PILEUP_FALL = 8.0  # density ~ (r^2 + PILEUP_CORE^2)^(-PILEUP_FALL / 2)
 PILEUP_CORE = 88.0  # cm
-# A particle's mean number of crossings beyond its first, per unit of cosh(eta): the
-# median, and where its tail ~ n^-2 ends.
+# Mean number of crossings of a particle beyond its first, per unit of cosh(eta): the
+# median, and the end of the tail ~ n^-2.
 PILEUP_SHOWER_SCALE = 0.06
 MAX_PILEUP_SHOWER = 13.0
 
@@ -59,8 +59,8 @@ MAX_PILEUP_SHOWER = 13.0
 class Crossings(NamedTuple):
     """Charges left at places on wafers: four arrays of shape (n_crossings,).
 
-    `wafer` is the row each belongs to, `x` and `y` its place in cm from the wafer's
-    center, `charge` what it left in MIP.
+    `wafer` is the row of the crossing, `x` and `y` its place in cm from the wafer's
+    center, `charge` its charge in MIP.
     """
 
     wafer: np.ndarray
@@ -70,7 +70,7 @@ class Crossings(NamedTuple):
 
 
 def layer_z(layer):
-    """Return the distance of a layer from the collisions along the beam in cm."""
+    """Return the distance of a layer from the collisions, along the beam, in cm."""
     return FIRST_LAYER_Z + LAYER_SPACING * layer
 
 
@@ -125,7 +125,7 @@ def layer_fraction(energy, layer, normals=(0.0, 0.0)):
 
 
 def signal_crossings(wafer, eta, layer, energy_scale, rng):
-    """Let one electromagnetic shower fall on each wafer of signal.
+    """Draw one electromagnetic shower for each signal wafer.
 
     Parameters
     ----------
@@ -138,12 +138,12 @@ def signal_crossings(wafer, eta, layer, energy_scale, rng):
     energy_scale : float
         Factor on the showers' energies.
     rng : RandomState
-        The source of chance.
+        Source of randomness.
 
     Returns
     -------
     crossings : Crossings
-        On the wafer and around it.
+        On the wafers and around them.
     """
     n_showers = len(wafer)
     lowest, highest = SIGNAL_PT_RANGE
@@ -158,18 +158,20 @@ def signal_crossings(wafer, eta, layer, energy_scale, rng):
 
 
 def pileup_crossings(radius, azimuth, collisions, layer, energy_scale, rng):
-    """Let pile-up rain on wafers.
+    """Draw the pile-up on wafers.
 
-    The particles of a wafer are Poisson about a mean that follows the activity of the
-    event's collisions; their density on the wafer falls with the distance from the
-    beam. Most cross alone; the number of further crossings has a tail ~ n^-2.
+    The number of particles on a wafer is Poisson with a mean in proportion to the
+    activity of the event's collisions; their density on the wafer falls with the
+    distance from the beam. Most cross alone; the number of further crossings has a tail
+    ~ n^-2.
 
     Parameters
     ----------
     radius : ndarray of shape (n_wafers,)
         Distance of the wafers' centers from the beam in cm.
     azimuth : ndarray of shape (n_wafers,)
-        Direction in which the wafers, which point anyhow, see the beam, in radians.
+        Direction of the beam as seen from the wafers, whose orientation is random, in
+        radians.
     collisions : float
         Mean number of pile-up collisions.
     layer : int
@@ -177,7 +179,7 @@ def pileup_crossings(radius, azimuth, collisions, layer, energy_scale, rng):
     energy_scale : float
         Factor on the particles' energies: on the crossings beyond a particle's first.
     rng : RandomState
-        The source of chance.
+        Source of randomness.
 
     Returns
     -------
@@ -197,7 +199,8 @@ def pileup_crossings(radius, azimuth, collisions, layer, energy_scale, rng):
         radius[wafer] + x * np.cos(azimuth[wafer]) + y * np.sin(azimuth[wafer]),
         y * np.cos(azimuth[wafer]) - x * np.sin(azimuth[wafer]),
     )
-    # Thrown at the density of the disk's nearest point, then thinned to each place's.
+    # Drawn at the density of the disk's nearest point, then thinned to that of each
+    # place.
     thinning = _relative_density(from_beam) / _relative_density(nearest)[wafer]
     kept = rng.uniform(size=len(wafer)) < thinning
     wafer, x, y = wafer[kept], x[kept], y[kept]
@@ -215,7 +218,7 @@ def collect(crossings, n_wafers):
     Parameters
     ----------
     crossings : Crossings
-        Those beside the wafer are lost.
+        Those outside of the wafer are lost.
     n_wafers : int
         Number of rows.
 
@@ -224,7 +227,7 @@ def collect(crossings, n_wafers):
     charges : ndarray of shape (n_wafers, 48)
         In MIP.
     n_crossings : ndarray of int of shape (n_wafers,)
-        How many hit a cell.
+        Number of crossings that hit a cell.
     """
     cell = _cell_at(crossings.x, crossings.y)
     hit = cell >= 0
@@ -236,7 +239,7 @@ def collect(crossings, n_wafers):
 
 
 def _bundles(wafer, x, y, thrown, weight, scale, rng):
-    """Throw each bundle's crossings about its axis, exponential in the distance."""
+    """Draw each bundle's crossings around its axis, exponential in the distance."""
     bundle = np.repeat(np.arange(len(wafer)), thrown)
     distance = scale * rng.standard_exponential(len(bundle))
     # A lone crossing is a track: it stays on the axis.
@@ -254,7 +257,7 @@ def _bundles(wafer, x, y, thrown, weight, scale, rng):
 
 
 def _relative_density(radius):
-    """Pile-up particles per area over those at 100 cm from the beam."""
+    """Return the density of pile-up particles over that at 100 cm from the beam."""
     ratio = (100.0**2 + PILEUP_CORE**2) / (radius**2 + PILEUP_CORE**2)
     return ratio ** (PILEUP_FALL / 2)
 
@@ -266,7 +269,7 @@ def _places_on_disk(n_places, rng):
 
 
 def _cell_at(x, y):
-    """Trigger cell at each place, -1 beside the wafer, to the raster's step."""
+    """Return the trigger cell at each place, -1 outside, to the step of the raster."""
     raster = _raster()
     half = len(raster) // 2
     row = np.rint(x / RASTER_STEP).astype(np.intp) + half
@@ -277,7 +280,7 @@ def _cell_at(x, y):
 
 @functools.cache
 def _raster():
-    """Nearest trigger cell for each point of a square around the wafer."""
+    """Return the nearest trigger cell for each point of a square around the wafer."""
     half = int(np.ceil((DISK_RADIUS + TRIGGER_CELL_PITCH_CM) / RASTER_STEP))
     axis = RASTER_STEP * np.arange(-half, half + 1)
     positions = hgcal_wafer().positions * TRIGGER_CELL_PITCH_CM / 2

@@ -17,7 +17,8 @@ __all__ = ["make_wafers"]
 
 # HGCROC: 100 fC over 1024 counts; 3.43 fC per MIP in 200 um of silicon.
 ADC_PER_MIP = 3.43 / (100 / 1024)
-TRANSVERSE_STEPS = 2048  # 1/cosh(eta) is kept in steps of 2^-11
+# ECON-T: a trigger cell has a calibration factor in steps of 2^-11, here 1/cosh(eta).
+CHIP_TRANSVERSE_STEPS = 2048
 SUPPRESSION = 3.0  # threshold of the zero suppression over the noise
 # A trigger cell joins four sensor cells, and 0.135% of Gaussian noise is above 3 sigma.
 NOISE_HIT_PROBABILITY = 4 * 0.00135
@@ -41,7 +42,7 @@ def make_wafers(
 ):
     """Generate wafers of trigger-cell charges as pile-up and showers leave them.
 
-    With the default settings occupancy, charge sum and largest charge follow the
+    With the default settings, occupancy, charge sum and largest charge follow the
     quantiles published for layer 9 in ttbar events with 200 pile-up collisions; see
     the card ``datasets/descr/make_wafers.rst``. Wafers are uniform over the area of
     the layer. Those without any charge after zero suppression are drawn again.
@@ -59,16 +60,16 @@ def make_wafers(
         Factor on the energy of every particle, of signal and pile-up alike.
     noise : float, default=0.11
         Root mean square noise of a sensor cell in MIP; zero suppression cuts at three
-        times that. The default is a new sensor of 200 um (0.38 fC of 3.43 fC).
+        times that. The default is that of a new sensor of 200 um (0.38 fC of 3.43 fC).
     layer : int, default=9
-        Layer of the electromagnetic compartment, 1 to 28. It sets how wide and how
-        far developed the showers are.
+        Layer of the electromagnetic compartment, 1 to 28. It sets the width and the
+        depth of the showers.
     eta_range : tuple of (float, float), default=(1.53, 3.05)
         Lowest and highest pseudorapidity of the wafers' centers, within [1.4, 3.2].
     random_state : int, RandomState instance or None, default=None
-        Source of chance. An int gives the same wafers each time.
+        Source of randomness. An int gives the same wafers each time.
     return_info : bool, default=False
-        Whether to return what is known about each wafer, too.
+        Whether to return information about each wafer as well.
 
     Returns
     -------
@@ -80,14 +81,14 @@ def make_wafers(
 
         - "eta": pseudorapidity of the wafer's center;
         - "sim_energy": energy of the signal shower on this wafer in this layer in
-          GeV, 0 where there is none;
+          GeV, 0 without a shower;
         - "occupancy": number of cells with charge;
         - "n_pileup_crossings": charged particles of pile-up that crossed the wafer.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or nothing is left to make charges.
+        If a parameter is out of range, or no source of charge is left.
 
     References
     ----------
@@ -119,7 +120,7 @@ def make_wafers(
             X[rows], known[rows] = _draw(
                 has_signal[rows], radius_range, layer, pileup, energy_scale, noise, rng
             )
-        # A shower that left nothing is no signal; such a wafer is drawn again, too.
+        # A shower without charge is no signal; its wafer is drawn again as well.
         without_shower = has_signal[missing] & (known[missing, 1] == 0)
         missing = missing[(X[missing].sum(axis=1) == 0) | without_shower]
         if len(missing) == 0:
@@ -139,9 +140,9 @@ def make_wafers(
 
 
 def _draw(has_signal, radius_range, layer, pileup, energy_scale, noise, rng):
-    """Draw one wafer for each entry of `has_signal`; some may come out empty."""
+    """Draw one wafer for each entry of `has_signal`; some may be empty."""
     n_wafers = len(has_signal)
-    # Uniform over the area of the layer, each wafer turned anyhow.
+    # Uniform over the area of the layer, with a random orientation of each wafer.
     radius = np.sqrt(rng.uniform(*np.sort(np.square(radius_range)), n_wafers))
     azimuth = rng.uniform(0, 2 * np.pi, n_wafers)
     eta = np.arcsinh(layer_z(layer) / radius)
@@ -158,9 +159,9 @@ def _draw(has_signal, radius_range, layer, pileup, energy_scale, noise, rng):
 def read_out(charges, eta, noise, rng):
     """Turn charges in the silicon into the counts that the concentrator sees.
 
-    Noise and zero suppression come first, then the two truncations of the chain:
+    Noise and zero suppression come first, then the two truncations of the read-out:
     ``ADC = floor(charge)`` in counts and ``CALQ = floor(ADC w)``, where w is
-    1/cosh(eta) to 11 bits.
+    1/cosh(eta) rounded to 11 bits.
 
     Parameters
     ----------
@@ -171,7 +172,7 @@ def read_out(charges, eta, noise, rng):
     noise : float
         Of a sensor cell, in MIP.
     rng : RandomState
-        The source of chance.
+        Source of randomness.
 
     Returns
     -------
@@ -186,7 +187,7 @@ def read_out(charges, eta, noise, rng):
     smeared[noise_hit] += threshold + noise * excess
     smeared[smeared < threshold] = 0.0
     adc = np.floor(smeared * ADC_PER_MIP)
-    transverse = np.rint(TRANSVERSE_STEPS / np.cosh(eta)) / TRANSVERSE_STEPS
+    transverse = np.rint(CHIP_TRANSVERSE_STEPS / np.cosh(eta)) / CHIP_TRANSVERSE_STEPS
     return np.floor(adc * transverse[:, None])
 
 
@@ -200,7 +201,7 @@ def _check_parameters(n_samples, pileup, signal_fraction, energy_scale, noise, l
     if pileup == 0 and noise == 0 and signal_fraction < 1:
         raise ValueError(
             "With pileup=0 and noise=0 a wafer without signal stays empty. Set "
-            "signal_fraction=1, or let there be pile-up or noise."
+            "signal_fraction=1, or raise pileup or noise."
         )
 
 

@@ -11,8 +11,8 @@ from skemd.distance._solvers import SOLVERS, resolve_engine, transport_plan
 
 __all__ = ["emd", "paired_emd", "paired_potentials", "pairwise_emd"]
 
-# Pairs that one joblib task solves: long enough to hide the hand-over, short enough
-# to keep every worker busy to the end and to be interrupted.
+# Pairs per joblib task: enough to outweigh the cost of handing them over, few enough to
+# keep every worker busy to the end and to allow interruption.
 _TASK_SIZE = {"simplex": 2048, "pot": 512}
 
 
@@ -26,7 +26,7 @@ def emd(a, b, *, geometry="wafer", return_plan=False):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     return_plan : bool, default=False
-        Whether to return the transport plan, too.
+        Whether to return the transport plan as well.
 
     Returns
     -------
@@ -69,9 +69,9 @@ def paired_emd(A, B, *, geometry="wafer", n_jobs=None, engine="auto", verbose=0)
         Where the cells are.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs: threads for the compiled solver,
-        processes for POT, or what ``joblib.parallel_config`` names, such as dask.
+        processes for POT, or the backend of ``joblib.parallel_config``, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
-        Who solves: the compiled network simplex (up to 64 cells), POT's, or the
+        The solver: the compiled network simplex (up to 64 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
     verbose : int, default=0
         1 for a progress bar on stderr.
@@ -115,9 +115,9 @@ def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None, engine="auto", ver
         Where the cells are.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs: threads for the compiled solver,
-        processes for POT, or what ``joblib.parallel_config`` names, such as dask.
+        processes for POT, or the backend of ``joblib.parallel_config``, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
-        Who solves: the compiled network simplex (up to 64 cells), POT's, or the
+        The solver: the compiled network simplex (up to 64 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
     verbose : int, default=0
         1 for a progress bar on stderr.
@@ -158,9 +158,9 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
         Where the cells are.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs: threads for the compiled solver,
-        processes for POT, or what ``joblib.parallel_config`` names, such as dask.
+        processes for POT, or the backend of ``joblib.parallel_config``, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
-        Who solves: the compiled network simplex (up to 64 cells), POT's, or the
+        The solver: the compiled network simplex (up to 64 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
     verbose : int, default=0
         1 for a progress bar on stderr.
@@ -168,12 +168,12 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
     Returns
     -------
     distances : ndarray of shape (n_pairs,)
-        As :func:`paired_emd` gives them.
+        As returned by :func:`paired_emd`.
     potentials : ndarray of shape (n_pairs, n_cells)
         One function over the cells for each pair, in the unit of the geometry,
         1-Lipschitz with respect to the ground distance, with
-        ``distance == potential @ (b - a)`` for the unit sums a, b. It is a gradient
-        (a subgradient where there is a kink) of the EMD with respect to the unit-sum
+        ``distance == potential @ (b - a)`` for the unit-sum wafers a, b. It is a
+        gradient (a subgradient at a kink) of the EMD with respect to the unit-sum
         second wafer, up to a constant for each pair, which is chosen such that the
         potential averages to zero over the cells.
 
@@ -185,10 +185,10 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
     Notes
     -----
     The dual of the transport problem over the cells where the wafers differ gives a
-    potential v at the cells that receive. Its c-transform,
+    potential v at the cells that receive charge. Its c-transform,
     :math:`f_k = \max_j (v_j - d_{jk})`, extends it to every cell as the lowest
-    1-Lipschitz function that is no smaller. Where the EMD has a kink there is more than
-    one such v, and engines may return different ones.
+    1-Lipschitz function that is no smaller than v. At a kink of the EMD there is more
+    than one such v, and engines may return different ones.
     """
     A, B, geometry = _checked_pairs(A, B, geometry)
     options = {"n_jobs": n_jobs, "engine": engine, "verbose": verbose}
@@ -230,7 +230,7 @@ def solve_pairs(
     engine="auto",
     verbose=0,
 ):
-    """Solve pairs by tasks, none of which needs more memory than its own pairs.
+    """Solve pairs task by task; none needs more memory than its own pairs.
 
     Parameters
     ----------
@@ -282,14 +282,14 @@ def solve_pairs(
 def _results(tasks, engine, n_pairs, n_jobs):
     """Return an iterator over the tasks' results, in their order."""
     if n_pairs <= _TASK_SIZE[engine]:
-        # Handing a single task over takes longer than solving it.
+        # Handing over a single task takes longer than solving it.
         return map(_solve_task, tasks)
     parallel = joblib.Parallel(
         n_jobs=n_jobs,
-        # A backend that the caller has chosen wins over this.
+        # A backend chosen by the caller takes precedence.
         prefer="threads" if engine == "simplex" else None,
         return_as="generator",
-        # Tasks are as long as they should be.
+        # Tasks have their best length already.
         batch_size=1,
     )
     return parallel(joblib.delayed(_solve_task)(task) for task in tasks)
@@ -298,9 +298,9 @@ def _results(tasks, engine, n_pairs, n_jobs):
 def _solve_task(task):
     """Solve the pairs of a task, a tuple that begins with the engine's name.
 
-    It is one tuple because joblib leaves each large array among the arguments with one
-    of dask's workers, and a task whose arguments died with a worker is lost. What is
-    inside a tuple travels with the task, which another worker can then repeat.
+    It is one tuple because joblib stores each large array among the arguments on one of
+    dask's workers, and a task whose arguments died with a worker is lost. The content
+    of a tuple travels with the task, so that another worker can repeat it.
     """
     engine, *arguments = task
     return SOLVERS[engine](*arguments)

@@ -1,4 +1,4 @@
-/* skemd._simplex: the solver of _simplex.c for Python, over the buffer protocol. */
+/* skemd.distance._simplex: the solver of _simplex.c for Python, over the buffer protocol. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -203,7 +203,7 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "skemd._simplex", "Exact earth mover's distances, compiled.",
+    PyModuleDef_HEAD_INIT, "skemd.distance._simplex", "Exact earth mover's distances, compiled.",
     0, methods, NULL, NULL, NULL, NULL,
 };
 

@@ -1,9 +1,9 @@
-"""The solvers of the transport problem behind the exact EMD: compiled, and POT's.
+"""The solvers of the transport problem that defines the exact EMD: compiled, and POT's.
 
-Both bring wafers to unit sum, cancel the charge that two wafers share, and give the
-distance and, if asked, Kantorovich potentials at every cell. The compiled solver
+Both bring wafers to unit sum, cancel the charge that two wafers share, and return the
+distance and, on request, Kantorovich potentials at every cell. The compiled solver
 (``_simplex.c``) handles up to 64 cells; it is missing where skemd was installed without
-a C compiler. POT's network simplex handles any number and is the reference.
+a C compiler. POT's network simplex handles any number of cells and is the reference.
 """
 
 import functools
@@ -91,7 +91,7 @@ def transport_plan(a, b, ground_distance):
     Returns
     -------
     plan : ndarray of shape (n_cells, n_cells)
-        The fraction of charge that goes from each cell of `a` to each cell of `b`.
+        The fraction of the charge that goes from each cell of `a` to each cell of `b`.
     """
     ground_distance, _ = _of_order_one(ground_distance)
     _, sources, sinks, moved, _ = _solved_by_pot(a - b, ground_distance)
@@ -119,9 +119,9 @@ def _by_pot(A, B, ground_distance, with_potentials, first_pair=0):
     As the compiled solver it copies the wafers before it checks them.
 
     The dual of the transport problem over the cells where the wafers differ gives a
-    potential v at the cells that receive. Its c-transform,
+    potential v at the cells that receive charge. Its c-transform,
     f_k = max_j (v_j - d_jk), extends it to every cell as the lowest 1-Lipschitz
-    function that is no smaller.
+    function that is no smaller than v.
     """
     ground_distance, unit = _of_order_one(ground_distance)
     A, B = _checked_copies(A, B, first_pair)
@@ -158,7 +158,7 @@ SOLVERS = {"simplex": _by_simplex, "pot": _by_pot}
 
 @functools.cache
 def _pot():
-    """Import POT when it is first needed: it loads every array library it finds."""
+    """Import POT only when needed: it loads every array library that it finds."""
     from ot.lp import emd_wrap
 
     return emd_wrap
@@ -177,8 +177,8 @@ def _solved_by_pot(surplus, ground_distance):
     Parameters
     ----------
     surplus : ndarray of shape (n_cells,)
-        Difference of two wafers of unit sum: what is left once the charge that they
-        share is canceled.
+        Difference of two wafers of unit sum, in which the charge that they share is
+        canceled.
     ground_distance : ndarray of shape (n_cells, n_cells)
         Distances between the cells, the largest of order one.
 
@@ -197,7 +197,7 @@ def _solved_by_pot(surplus, ground_distance):
     (sinks,) = (surplus < 0).nonzero()
     supply, demand = surplus[sources], -surplus[sinks]
     total = supply.sum()
-    # Rounding alone can leave a surplus without a sink: the wafers are equal then.
+    # The rounding of equal wafers can leave a surplus without a sink.
     if len(sources) == 0 or len(sinks) == 0:
         return 0.0, sources[:0], sinks[:0], np.zeros((0, 0)), np.zeros(0)
     # Unit sums keep POT's tolerances meaningful for nearly equal wafers.

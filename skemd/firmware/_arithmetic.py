@@ -1,18 +1,18 @@
 """Fixed-point arithmetic on int64: numbers of a format in units of its step.
 
-An integer stands for ``integer * 2**-fraction``. Sums of products are exact; only
-where they are brought to a format are they rounded, once, and saturated.
+An integer stands for ``integer * 2**-fraction``. Sums of products are exact. They are
+rounded once, and saturate, when they are converted to a format.
 """
 
 import numpy as np
+
+from skemd._same_padding import output_grid, same_padding
 
 __all__ = [
     "ExactLayer",
     "check_room",
     "fraction_of",
-    "output_grid",
     "patches",
-    "same_padding",
     "to_format",
 ]
 
@@ -21,7 +21,7 @@ _MOST_MAGNITUDE = 2**61
 
 
 def fraction_of(number_format):
-    """Return how many of a format's bits stand behind the binary point."""
+    """Return how many bits of a format are after the binary point."""
     return number_format.bits - number_format.integer_bits - bool(number_format.signed)
 
 
@@ -37,27 +37,27 @@ class ExactLayer:
     weight_format : FixedPoint
         The weights' format.
     input_format : FixedPoint
-        The format of what comes in.
+        The format of the inputs.
     output_format : FixedPoint
-        The format that the sums are brought to.
+        The format of the outputs.
 
     Attributes
     ----------
     fraction : int
-        Bits behind the binary point of the sums.
+        Bits of the sums after the binary point.
     largest_sum : int
-        No sum, partial sum or product is larger than this, of either sign.
+        No sum, partial sum or product is larger than this in magnitude.
 
     Raises
     ------
     ValueError
-        If a sum may not fit 64 bits.
+        If a sum might not fit into 64 bits.
     """
 
     def __init__(self, kernel, bias, weight_format, input_format, output_format):
         shift = fraction_of(input_format)
-        # Python's integers do not overflow. Inputs in steps above 1 make the kernel's
-        # step the coarser one.
+        # Python's integers do not overflow. Sums have the finer of the steps of the
+        # bias and of the products.
         kernel = kernel.astype(object) << max(-shift, 0)
         bias = bias.astype(object) << max(shift, 0)
         largest_input = max(-input_format.lowest_integer, input_format.highest_integer)
@@ -91,27 +91,27 @@ class ExactLayer:
 
 
 def check_room(largest, fraction, number_format):
-    """Check that integers can be brought to a format within 64 bits.
+    """Check that integers can be converted to a format within 64 bits.
 
     Parameters
     ----------
     largest : int
-        No integer is larger than this, of either sign.
+        No integer is larger than this in magnitude.
     fraction : int
-        Bits behind their binary point.
+        Bits after their binary point.
     number_format : FixedPoint
-        Where they go.
+        The format to convert to.
 
     Raises
     ------
     ValueError
-        If they may overflow.
+        If they might overflow.
     """
     growth = max(fraction_of(number_format) - fraction, 0)
     if largest << growth >= _MOST_MAGNITUDE:
         raise ValueError(
-            f"Sums of {largest.bit_length()} bits, {fraction} of them behind the "
-            f"binary point, do not reach {number_format} within 64 bits. Choose "
+            f"Sums of {largest.bit_length()} bits, {fraction} of them after the "
+            f"binary point, do not fit {number_format} within 64 bits. Choose "
             "shorter formats."
         )
 
@@ -124,9 +124,9 @@ def to_format(integers, fraction, number_format, rounding):
     integers : ndarray of int64
         In steps of ``2**-fraction``.
     fraction : int
-        Bits behind the binary point.
+        Bits after the binary point.
     number_format : FixedPoint
-        Where they go.
+        The format to convert to.
     rounding : {"half_even", "floor"}
         How they are rounded.
 
@@ -146,7 +146,7 @@ def to_format(integers, fraction, number_format, rounding):
 
 
 def patches(images, kernel_shape, strides):
-    """Cut images into what a 'same' convolution sees for each of its outputs.
+    """Cut images into the patches that a 'same' convolution sees for each output.
 
     Parameters
     ----------
@@ -165,8 +165,7 @@ def patches(images, kernel_shape, strides):
     n_samples, *sides, _ = images.shape
     grid = output_grid(sides, strides)
     padding = [
-        same_padding(*axis)
-        for axis in zip(sides, grid, kernel_shape, strides, strict=True)
+        same_padding(*axis) for axis in zip(sides, kernel_shape, strides, strict=True)
     ]
     padded = np.pad(images, [(0, 0), *padding, (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_shape, (1, 2))
@@ -174,20 +173,8 @@ def patches(images, kernel_shape, strides):
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(n_samples, *grid, -1)
 
 
-def output_grid(sides, strides):
-    """Return rows and columns of what a 'same' convolution gives."""
-    return [-(-side // step) for side, step in zip(sides, strides, strict=True)]
-
-
-def same_padding(side, n_outputs, kernel_side, step):
-    """Return how many pixels are padded in front of a side and behind it."""
-    # TensorFlow's rule: the odd one of the padded pixels goes to the end.
-    total = max((n_outputs - 1) * step + kernel_side - side, 0)
-    return total // 2, total - total // 2
-
-
 def _shifted_right(integers, shift, rounding):
-    # Below _MOST_MAGNITUDE longer shifts give what this one does.
+    # Below _MOST_MAGNITUDE, longer shifts have the same result as this one.
     shift = min(shift, 62)
     floor = integers >> shift
     if rounding == "floor":

@@ -6,11 +6,11 @@ from skemd._checks import check_choice
 from skemd._input._scaling import to_leading_bit
 from skemd._input._wafers import as_wafers
 from skemd._number_formats._fixed_point import ROUNDINGS
+from skemd._same_padding import output_grid
 from skemd.firmware._arithmetic import (
     ExactLayer,
     check_room,
     fraction_of,
-    output_grid,
     patches,
     to_format,
 )

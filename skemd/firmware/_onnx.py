@@ -9,7 +9,7 @@ import numpy as np
 
 from skemd import __version__
 from skemd._extras import import_extra
-from skemd.firmware._arithmetic import output_grid, same_padding
+from skemd._same_padding import same_padding
 from skemd.firmware._encoder import IntegerEncoder
 
 __all__ = ["export_onnx"]
@@ -128,10 +128,9 @@ def _encoder_graph(onnx, encoder):
     n_inputs, n_components = encoder.dense_kernel.shape
     rounding, accumulator = encoder.rounding, encoder.accumulator_format
     rows, columns = encoder.conv_kernel.shape[:2]
-    grid = output_grid(shape[:2], encoder.strides)
     pads = [
         same_padding(*axis)
-        for axis in zip(shape[:2], grid, (rows, columns), encoder.strides, strict=True)
+        for axis in zip(shape[:2], (rows, columns), encoder.strides, strict=True)
     ]
     graph = _Graph(onnx, "encoder", ("image", shape), ("code", (n_components,)))
     graph.quantize(encoder.input_format, rounding, "input")
@@ -191,7 +190,7 @@ def _add_transposed(graph, strides, kernel, bias, name):
     """
     # For sides that split evenly the padding does not depend on the side.
     pads = [
-        same_padding(step, 1, kernel_side, step)
+        same_padding(step, kernel_side, step)
         for kernel_side, step in zip(kernel.shape[:2], strides, strict=True)
     ]
     # A kernel that is shorter than its step leaves the last pixels to the bias.

@@ -1,10 +1,10 @@
 """Keras layers of skemd: convolutions of small grids as matrix products, quantizers.
 
-On a 4 x 4 grid a 5 x 5 convolution with 'same' padding touches almost every pixel
-from every pixel. Written as one matrix it needs fewer multiplications than the
-convolution, and matrix products are what every backend does best: on a CPU this is
-many times faster than the backends' own convolutions. The layers hold the weights of
-Keras's Conv2D and Conv2DTranspose, so they can be exchanged for these.
+On a 4 x 4 grid a 5 x 5 convolution with 'same' padding connects almost every pixel with
+every other. Written as one matrix it needs fewer multiplications than the convolution,
+and every backend is fastest at matrix products: on a CPU this is many times faster than
+the backends' own convolutions. The layers hold the weights of Keras's Conv2D and
+Conv2DTranspose, so that one can replace the other.
 """
 
 from skemd.layers._cells import CellsToImage, ImageToCells

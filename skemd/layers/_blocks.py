@@ -1,4 +1,4 @@
-"""What the networks are built of: layers with initializers of their own seeds."""
+"""Building blocks of the networks: layers whose initializers have their own seeds."""
 
 import functools
 
@@ -9,7 +9,7 @@ from skemd._backend import keras
 
 __all__ = ["FLOAT32", "conv_layer", "dense_layer", "flattened", "seeds_from"]
 
-# Whatever the user's own networks are set to, these compute in single precision.
+# These networks compute in single precision, even if Keras is set to another one.
 FLOAT32 = {"dtype": "float32"}
 
 
@@ -20,7 +20,7 @@ def seeds_from(rng):
 
 
 def dense_layer(units, seed, name, activation=None, penalty=None, weight_format=None):
-    """Return a dense layer, of rounded weights if they have a format."""
+    """Return a dense layer, with rounded weights if they have a format."""
     layer = keras.layers.Dense
     if weight_format is not None:
         layer = functools.partial(layers.QuantizedDense, weight_format=weight_format)

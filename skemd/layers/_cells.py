@@ -14,10 +14,10 @@ class CellsToImage(keras.layers.Layer):
     shape : (int, int, int)
         Height, width and channels of the image.
     cell_to_pixel : sequence of int of length n_cells
-        For each cell its place in the flattened image, as in
+        For each cell, its place in the flattened image, as in
         :class:`skemd.geometry.Layout`.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
     """
 
     def __init__(self, shape, cell_to_pixel, **kwargs):
@@ -25,7 +25,7 @@ class CellsToImage(keras.layers.Layer):
         self.shape = tuple(shape)
         self.cell_to_pixel = [int(pixel) for pixel in cell_to_pixel]
         n_cells = len(self.cell_to_pixel)
-        # A product with a 0/1 matrix: gathering would be slower to differentiate.
+        # The gradient of a product with a 0/1 matrix is faster than that of a gather.
         self._placement = np.zeros((n_cells, int(np.prod(shape))), dtype=np.float32)
         self._placement[np.arange(n_cells), self.cell_to_pixel] = 1
 
@@ -51,17 +51,17 @@ class CellsToImage(keras.layers.Layer):
 class ImageToCells(CellsToImage):
     """Read the cells of a wafer from the image of a layout, dropping empty pixels.
 
-    It undoes what :class:`CellsToImage` does.
+    It is the inverse of :class:`CellsToImage`.
 
     Parameters
     ----------
     shape : (int, int, int)
         Height, width and channels of the image.
     cell_to_pixel : sequence of int of length n_cells
-        For each cell its place in the flattened image, as in
+        For each cell, its place in the flattened image, as in
         :class:`skemd.geometry.Layout`.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
     """
 
     def call(self, inputs):

@@ -3,16 +3,17 @@
 import numpy as np
 
 from skemd._backend import keras
+from skemd._same_padding import output_grid, same_padding
 from skemd.layers._quantizers import (
     WithinFormat,
-    _as_dict,
-    _as_format,
+    as_dict,
+    as_format,
     straight_through,
 )
 
 __all__ = ["GridConv2D", "GridConv2DTranspose"]
 
-# Beyond this many pixels the matrix outgrows the caches and the savings.
+# Beyond this many pixels the matrix outgrows the caches and saves nothing.
 MAX_PIXELS = 64
 
 
@@ -31,26 +32,26 @@ class GridConv2D(keras.layers.Layer):
     activation : str or None, default=None
         Name of a Keras activation.
     kernel_initializer : str or keras.initializers.Initializer
-        How the kernel starts.
+        Initializer of the kernel.
     bias_initializer : str or keras.initializers.Initializer
-        How the bias starts.
+        Initializer of the bias.
     kernel_regularizer : keras.regularizers.Regularizer or None, default=None
         Penalty on the kernel.
     weight_format : FixedPoint or None, default=None
-        What kernel and bias are rounded to before they are used. The weights
-        themselves keep their precision, for the optimizer, but not a range beyond
-        the format's.
+        Format to which kernel and bias are rounded before they are used. The weights
+        themselves keep their full precision, for the optimizer, but stay within the
+        range of the format.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
 
     Notes
     -----
-    Weights, padding ('same' as in TensorFlow: what does not split evenly is padded at
-    the bottom and right) and result are those of ``keras.layers.Conv2D`` with
+    Weights, padding ('same' as in TensorFlow, with an odd pixel of padding at the
+    bottom and right) and result are those of ``keras.layers.Conv2D`` with
     ``padding="same"`` and ``data_format="channels_last"``.
     """
 
-    # Takes (pixels in, pixels out, channels, filters) to the matrix's order.
+    # From (pixels in, pixels out, channels, filters) to the order of the matrix.
     _matrix_axes = (0, 2, 1, 3)
 
     def __init__(
@@ -75,10 +76,10 @@ class GridConv2D(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.weight_format = _as_format(weight_format)
+        self.weight_format = as_format(weight_format)
 
     def build(self, input_shape):
-        """Create Conv2D's weights and find which of them joins which pixels."""
+        """Create Conv2D's weights and find the pixels that each of them connects."""
         self._set_shapes(input_shape)
         constraint = self.weight_format and WithinFormat(self.weight_format)
         self.kernel = self.add_weight(
@@ -123,7 +124,7 @@ class GridConv2D(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "weight_format": _as_dict(self.weight_format),
+            "weight_format": as_dict(self.weight_format),
         }
 
     def _set_shapes(self, input_shape):
@@ -138,7 +139,7 @@ class GridConv2D(keras.layers.Layer):
         return (self.kernel_size, self.kernel_size, self._channels, self.filters)
 
     def _output_grid(self, height, width):
-        return -(-height // self.strides[0]), -(-width // self.strides[1])
+        return output_grid((height, width), self.strides)
 
     def _tap_matrix(self, height, width):
         taps = _taps(height, width, self.kernel_size, self.strides)
@@ -190,17 +191,17 @@ class GridConv2DTranspose(GridConv2D):
     activation : str or None, default=None
         Name of a Keras activation.
     kernel_initializer : str or keras.initializers.Initializer
-        How the kernel starts.
+        Initializer of the kernel.
     bias_initializer : str or keras.initializers.Initializer
-        How the bias starts.
+        Initializer of the bias.
     kernel_regularizer : keras.regularizers.Regularizer or None, default=None
         Penalty on the kernel.
     weight_format : FixedPoint or None, default=None
-        What kernel and bias are rounded to before they are used. The weights
-        themselves keep their precision, for the optimizer, but not a range beyond
-        the format's.
+        Format to which kernel and bias are rounded before they are used. The weights
+        themselves keep their full precision, for the optimizer, but stay within the
+        range of the format.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
     """
 
     _matrix_axes = (0, 3, 1, 2)
@@ -212,7 +213,7 @@ class GridConv2DTranspose(GridConv2D):
         return height * self.strides[0], width * self.strides[1]
 
     def _tap_matrix(self, height, width):
-        # The transposed convolution runs the convolution of its output backwards.
+        # A transposed convolution is the convolution of its output run backwards.
         grid = self._output_grid(height, width)
         taps = _taps(*grid, self.kernel_size, self.strides).swapaxes(0, 1)
         return taps.reshape(-1, self.kernel_size**2)
@@ -228,7 +229,7 @@ class GridConv2DTranspose(GridConv2D):
 
 
 def _taps(height, width, kernel_size, strides):
-    """Say which kernel element joins which pixels of a 'same' convolution.
+    """Return which kernel element connects which pixels of a 'same' convolution.
 
     Returns
     -------
@@ -241,14 +242,13 @@ def _taps(height, width, kernel_size, strides):
     return taps.reshape(height * width, -1, kernel_size**2)
 
 
-def _taps_along_axis(size, kernel_size, strides):
-    n_outputs = -(-size // strides)
-    # TensorFlow's rule: the odd one of the padded pixels goes to the end.
-    padding = max((n_outputs - 1) * strides + kernel_size - size, 0) // 2
-    taps = np.zeros((size, n_outputs, kernel_size), dtype=np.float32)
+def _taps_along_axis(side, kernel_size, step):
+    (n_outputs,) = output_grid([side], [step])
+    before, _ = same_padding(side, kernel_size, step)
+    taps = np.zeros((side, n_outputs, kernel_size), dtype=np.float32)
     for output in range(n_outputs):
         for tap in range(kernel_size):
-            pixel = output * strides + tap - padding
-            if 0 <= pixel < size:
+            pixel = output * step + tap - before
+            if 0 <= pixel < side:
                 taps[pixel, output, tap] = 1
     return taps

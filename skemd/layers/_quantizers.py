@@ -7,7 +7,7 @@ from quantizers import get_fixed_quantizer
 from skemd._backend import keras
 from skemd._number_formats._fixed_point import FixedPoint
 
-# To the nearest number, a tie to the even one; saturating.
+# To the nearest number, ties to the even one; saturating.
 _ROUND = get_fixed_quantizer("RND_CONV", "SAT")
 
 
@@ -22,11 +22,11 @@ class QuantizedDense(keras.layers.Dense):
     weight_format : FixedPoint
         As in :class:`GridConv2D`.
     **kwargs
-        What ``keras.layers.Dense`` takes, but for the constraints.
+        Options of ``keras.layers.Dense``, except for the constraints.
     """
 
     def __init__(self, units, weight_format, **kwargs):
-        self.weight_format = _as_format(weight_format)
+        self.weight_format = as_format(weight_format)
         constraint = WithinFormat(self.weight_format)
         super().__init__(
             units, kernel_constraint=constraint, bias_constraint=constraint, **kwargs
@@ -42,14 +42,14 @@ class QuantizedDense(keras.layers.Dense):
         """Return the parameters of the constructor."""
         config = super().get_config()
         del config["kernel_constraint"], config["bias_constraint"]
-        return {**config, "weight_format": _as_dict(self.weight_format)}
+        return {**config, "weight_format": as_dict(self.weight_format)}
 
 
 @keras.saving.register_keras_serializable("skemd")
 class WithinFormat(keras.constraints.Constraint):
     """Keep weights in the range of a fixed-point format.
 
-    Outside of it, where gradients are zero, they would be stuck.
+    Outside of it gradients are zero, and the weights would be stuck.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class WithinFormat(keras.constraints.Constraint):
     """
 
     def __init__(self, weight_format):
-        self.weight_format = _as_format(weight_format)
+        self.weight_format = as_format(weight_format)
 
     def __call__(self, w):
         """Move each weight to the nearest number in the range."""
@@ -66,24 +66,24 @@ class WithinFormat(keras.constraints.Constraint):
 
     def get_config(self):
         """Return the parameters of the constructor."""
-        return {"weight_format": _as_dict(self.weight_format)}
+        return {"weight_format": as_dict(self.weight_format)}
 
 
 @keras.saving.register_keras_serializable("skemd")
 class StraightThroughQuantizer(keras.layers.Layer):
-    """Round to a fixed-point format; gradients pass as if nothing was rounded.
+    """Round to a fixed-point format; gradients pass as if nothing were rounded.
 
     Parameters
     ----------
     bits : int
-        All bits of the format, the sign among them.
+        Number of bits, including the sign.
     integer_bits : int, default=1
-        How many of them stand before the binary point, without the sign; the chip's
-        codes have one, for a range of [0, 2).
+        Number of bits before the binary point, not counting the sign; the chip's codes
+        have one, for a range of [0, 2).
     signed : bool, default=False
         Whether one bit is the sign.
     **kwargs
-        What every layer of Keras takes.
+        Options of ``keras.layers.Layer``.
     """
 
     def __init__(self, bits, integer_bits=1, signed=False, **kwargs):
@@ -104,24 +104,24 @@ class StraightThroughQuantizer(keras.layers.Layer):
 
 
 def straight_through(values, number_format):
-    """Round to a fixed-point format; gradients pass as if nothing was rounded.
+    """Round to a fixed-point format; gradients pass as if nothing were rounded.
 
-    Values are rounded to the nearest number of the format, a tie to the even one, and
-    saturate at its ends; outside of these their gradient is zero. The rounding is that
-    of the package ``quantizers``, as hls4ml has it.
+    Values are rounded to the nearest number of the format, ties to the even one, and
+    saturate at its ends; beyond the ends their gradient is zero. The rounding is that
+    of the package ``quantizers``, which agrees with hls4ml.
 
     Parameters
     ----------
     values : tensor or keras.Variable of any shape
         Pure numbers, float32.
     number_format : FixedPoint or None
-        Of at most 24 bits, more than which float32 does not hold; None leaves the
-        values as they are.
+        At most 24 bits, the most that float32 holds exactly; None leaves the values
+        unchanged.
 
     Returns
     -------
     values : tensor of the same shape
-        Pure numbers, those of the format.
+        Pure numbers, rounded to the format.
     """
     if number_format is None:
         return values
@@ -136,12 +136,12 @@ def straight_through(values, number_format):
     return _ROUND(keras.ops.convert_to_tensor(values), *parts)
 
 
-def _as_format(weight_format):
-    """Return a format that may come as a dict, from a layer's configuration."""
+def as_format(weight_format):
+    """Return a format, which a layer's configuration holds as a dict."""
     if isinstance(weight_format, dict):
         return FixedPoint(**weight_format)
     return weight_format
 
 
-def _as_dict(weight_format):
+def as_dict(weight_format):
     return weight_format and dataclasses.asdict(weight_format)

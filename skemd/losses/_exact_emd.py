@@ -1,8 +1,8 @@
 """The exact EMD as an operation on tensors: solved on the host, differentiated by hand.
 
-The network simplex is no program that a backend could trace, and needs no tracing: its
-dual solution is the gradient. Each of Keras's backends has a way to call back to the
-host, and a way to say what the gradient of a call is.
+No backend can trace the network simplex, and none has to: its dual solution is the
+gradient. Each of Keras's backends has a way to call back to the host, and a way to
+define the gradient of such a call.
 """
 
 import concurrent.futures
@@ -17,7 +17,7 @@ from skemd.distance._solvers import SOLVERS, resolve_engine
 
 __all__ = ["exact_emd"]
 
-# Pairs below which another thread is not worth waking.
+# With fewer pairs, waking another thread takes longer than it saves.
 _FEWEST_PAIRS = 64
 
 
@@ -31,22 +31,22 @@ def exact_emd(a, b, geometry, n_jobs=None):
     geometry : Geometry
         Where the cells are.
     n_jobs : int or None, default=None
-        How many threads share the pairs; None for one a core, as the backends have it.
+        How many threads share the pairs; None for one per core, as the backends use.
 
     Returns
     -------
     distances : tensor of shape (n_samples,)
-        In the unit of the geometry, float32; NaN for rows with NaN or infinity, as of
-        a network that diverges. The gradient with respect to `b` are 1-Lipschitz
-        Kantorovich potentials f, and -f with respect to `a`.
+        In the unit of the geometry, float32; NaN for rows with NaN or infinity, as a
+        diverging network returns. The gradient with respect to `b` is a 1-Lipschitz
+        Kantorovich potential f, and that with respect to `a` is -f.
     """
     n_threads = joblib.cpu_count()
     if n_jobs is not None:
-        # Under a backend like dask the workers of joblib are those of a cluster.
+        # With a joblib backend such as dask, n_jobs counts the workers of a cluster.
         n_threads = min(n_threads, joblib.effective_n_jobs(n_jobs))
     engine = resolve_engine("auto", geometry)
     if engine == "pot":
-        # It holds the interpreter's lock.
+        # POT holds the interpreter's lock.
         n_threads = 1
     solve = functools.partial(_solve_batch, engine, geometry.ground_distance, n_threads)
     return _CALLBACKS[keras.backend.backend()](solve, a, b)
@@ -57,8 +57,8 @@ def _solve_batch(engine, ground_distance, n_threads, a, b):
     a, b = np.asarray(a), np.asarray(b)
     distances = np.full(len(a), np.nan, dtype=np.float32)
     potentials = np.full(a.shape, np.nan, dtype=np.float32)
-    # Sums are one but for rounding, unless a row holds NaN, or held infinity, or more
-    # charge than float32 adds up.
+    # Sums are one except for rounding, unless a row holds NaN, or held infinity or a
+    # sum too large for float32.
     with np.errstate(invalid="ignore"):
         (rows,) = ((a.sum(axis=1) > 0) & (b.sum(axis=1) > 0)).nonzero()
     n_parts = max(1, min(n_threads, len(rows) // _FEWEST_PAIRS))
@@ -70,7 +70,7 @@ def _solve_batch(engine, ground_distance, n_threads, a, b):
 
     first, *others = np.array_split(rows, n_parts)
     futures = [_pool(os.getpid(), n_threads).submit(solve, part) for part in others]
-    # This thread takes a part, too, rather than wait for another one to wake up.
+    # This thread takes a part as well, rather than wait for another one to wake up.
     solve(first)
     for future in futures:
         future.result()
@@ -79,7 +79,7 @@ def _solve_batch(engine, ground_distance, n_threads, a, b):
 
 @functools.cache
 def _pool(pid, n_threads):
-    """Keep threads for the steps of a training; those of a parent process are gone."""
+    """Keep threads between steps of a training; a forked process needs its own."""
     return concurrent.futures.ThreadPoolExecutor(n_threads, f"skemd-{pid}")
 
 

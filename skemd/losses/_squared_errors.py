@@ -4,14 +4,17 @@ import numpy as np
 
 from skemd._backend import keras
 from skemd._checks import check_choice
+from skemd.geometry import N_FACE_CELLS, N_FACES
 
 __all__ = [
     "MeanSquaredError",
     "TelescopeLoss",
     "WeightedMeanSquaredError",
-    "supercell_weights",
-    "supercells",
+    "telescope_sums",
+    "telescope_weights",
 ]
+
+_N_CELLS = N_FACES * N_FACE_CELLS
 
 
 @keras.saving.register_keras_serializable("skemd")
@@ -21,9 +24,9 @@ class MeanSquaredError(keras.losses.Loss):
     Parameters
     ----------
     name : str, default="mse"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
     """
 
     def __init__(self, name="mse", **kwargs):
@@ -43,9 +46,9 @@ class WeightedMeanSquaredError(keras.losses.Loss):
     Parameters
     ----------
     name : str, default="weighted_mse"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
     """
 
     def __init__(self, name="weighted_mse", **kwargs):
@@ -71,13 +74,13 @@ class TelescopeLoss(keras.losses.Loss):
     ----------
     weights : {"corrected", "reference"}, default="corrected"
         The weights w of the 2 x 2 sums. "corrected" counts each trigger cell once, in
-        equal parts over the sums that it is in, which makes the weights add up to 12.
-        "reference" is what the published code has: an operator precedence slip there
-        turns 13/48 into 1/3 and 7/24 into 5/12, three times each.
+        equal parts over the sums that contain it, so that the weights add up to 12.
+        "reference" has the weights of the published code, where a slip in operator
+        precedence turns 13/48 into 1/3 and 7/24 into 5/12, three times each.
     name : str, default="telescope"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
 
     References
     ----------
@@ -90,17 +93,16 @@ class TelescopeLoss(keras.losses.Loss):
         check_choice(weights, "weights", ("corrected", "reference"))
         super().__init__(name=name, **kwargs)
         self.weights = weights
-        members, face_of_cell = supercells(), np.arange(48) // 16
-        self._to_36 = _membership(members)
-        self._to_3 = _membership([np.flatnonzero(face_of_cell == f) for f in range(3)])
-        self._weights_36 = supercell_weights(weights).astype(np.float32)
+        self._to_36 = _membership(telescope_sums())
+        self._to_3 = _membership(np.arange(_N_CELLS).reshape(N_FACES, -1))
+        self._weights_36 = telescope_weights(weights).astype(np.float32)
 
     def call(self, y_true, y_pred):
         """Return a value for each sample."""
-        if y_pred.shape[-1] != 48:
+        if y_pred.shape[-1] != _N_CELLS:
             raise ValueError(
-                "The telescope loss is made for the wafer's 48 trigger cells; got "
-                f"{y_pred.shape[-1]}. Use another loss for this geometry."
+                f"The telescope loss is made for the wafer's {_N_CELLS} trigger cells; "
+                f"got {y_pred.shape[-1]}. Use another loss for this geometry."
             )
         total = 4.0 * _weighted_square(y_true, y_pred)
         total = total + 2.0 * _weighted_square(
@@ -117,7 +119,7 @@ class TelescopeLoss(keras.losses.Loss):
         return {**super().get_config(), "weights": self.weights}
 
 
-def supercells():
+def telescope_sums():
     """Return the telescope's 2 x 2 sums of cells.
 
     Returns
@@ -126,25 +128,25 @@ def supercells():
         12 that tile the faces, then 15 shifted ones inside the faces, then 9 across
         the seams.
     """
-    face = np.arange(16).reshape(4, 4)
+    face = np.arange(N_FACE_CELLS).reshape(4, 4)
     corners = [(i, j) for i in range(3) for j in range(3)]
     tiling = [(i, j) for i, j in corners if i % 2 == j % 2 == 0]
     shifted = [corner for corner in corners if corner not in tiling]
     members = [
-        (16 * number + face[i : i + 2, j : j + 2]).ravel()
+        (N_FACE_CELLS * number + face[i : i + 2, j : j + 2]).ravel()
         for blocks in (tiling, shifted)
-        for number in range(3)
+        for number in range(N_FACES)
         for i, j in blocks
     ]
     # Along a seam the first row of a face meets the last column of the next face.
-    for number in range(3):
-        row = 16 * number + face[0]
-        column = 16 * ((number + 1) % 3) + face[::-1, 3]
+    for number in range(N_FACES):
+        row = N_FACE_CELLS * number + face[0]
+        column = N_FACE_CELLS * ((number + 1) % N_FACES) + face[::-1, 3]
         members += [np.r_[row[k : k + 2], column[k : k + 2]] for k in range(3)]
     return [sorted(cells.tolist()) for cells in members]
 
 
-def supercell_weights(weights):
+def telescope_weights(weights):
     """Return the telescope's weight for each of its 2 x 2 sums.
 
     Parameters
@@ -155,10 +157,11 @@ def supercell_weights(weights):
     Returns
     -------
     weights : ndarray of shape (36,)
-        A quarter of the sum of 1 / (sums that a cell is in) over a sum's four cells.
+        For each sum, a quarter of the sum over its four cells of 1 over the number of
+        sums that contain the cell.
     """
-    members = supercells()
-    coverage = np.bincount(np.concatenate(members), minlength=48)
+    members = telescope_sums()
+    coverage = np.bincount(np.concatenate(members), minlength=_N_CELLS)
     values = np.array([(1 / coverage[cells]).sum() / 4 for cells in members])
     if weights == "reference":
         values[np.isclose(values, 13 / 48)] = 1 / 3
@@ -172,7 +175,7 @@ def _weighted_square(y_true, y_pred, weights=1.0):
 
 
 def _membership(members):
-    matrix = np.zeros((48, len(members)), dtype=np.float32)
+    matrix = np.zeros((_N_CELLS, len(members)), dtype=np.float32)
     for column, cells in enumerate(members):
         matrix[cells, column] = 1
     return matrix

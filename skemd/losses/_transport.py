@@ -6,13 +6,14 @@ from skemd._backend import keras
 from skemd._checks import check_number
 from skemd._input._wafers import check_width, resolve_geometry
 from skemd.losses._exact_emd import exact_emd
+from skemd.losses._soft_transform import (
+    LARGEST_EXPONENT,
+    soft_c_transform,
+    transform_kernel,
+)
 
 __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
 
-# Keeps a reconstruction without any charge from dividing by zero.
-_SMALLEST_SUM = 1e-6
-# exp(-80) is the smallest power that float32 can add up without losing it.
-_LARGEST_EXPONENT = 80.0
 # Stands for the logarithm of zero; infinity would make differences NaN.
 _NEVER = -1e30
 
@@ -22,30 +23,31 @@ class ExactEMD(keras.losses.Loss):
     r"""The exact EMD, with the Kantorovich potentials as its gradient.
 
     The network simplex runs on the host for every batch. Its dual solution f is the
-    gradient of the distance D with respect to the unit-sum reconstruction, so for the
-    reconstruction p itself, with the sum s,
+    gradient of the distance D with respect to the unit-sum reconstruction. With respect
+    to the reconstruction p itself, whose sum is s, the gradient is
 
     .. math:: \frac{\partial D}{\partial p_k} = \frac1s \left(f_k - \frac1s
         \sum_l p_l f_l\right).
 
-    Where the EMD has a kink this is a subgradient.
+    At a kink of the EMD this is a subgradient.
 
     Parameters
     ----------
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_jobs : int or None, default=None
-        How many threads share the pairs of a batch; None for one a core, which is what
-        Keras's backends do with theirs.
+        How many threads share the pairs of a batch; None for one per core, as Keras's
+        backends use.
     name : str, default="emd"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
 
     Notes
     -----
     Both wafers are brought to unit sum. One without any charge counts as one with the
-    same charge everywhere, so that a reconstruction can recover from it.
+    same charge in every cell, and has no gradient. The other losses of this module do
+    the same.
     """
 
     def __init__(self, geometry="wafer", n_jobs=None, name="emd", **kwargs):
@@ -57,7 +59,7 @@ class ExactEMD(keras.losses.Loss):
         """Return the EMD of each sample, in the unit of the geometry."""
         geometry = _geometry_of(y_pred, self.geometry, "ExactEMD")
         return exact_emd(
-            _distribution(y_true), _distribution(y_pred), geometry, self.n_jobs
+            _to_unit_sum(y_true), _to_unit_sum(y_pred), geometry, self.n_jobs
         )
 
     def get_config(self):
@@ -87,19 +89,18 @@ class SinkhornDivergence(keras.losses.Loss):
         Weight of the entropy, in the unit of the geometry's distances. Smaller is
         closer to the EMD and needs more iterations, roughly in inverse proportion.
     n_iterations : int, default=20
-        Sinkhorn iterations, always as many. On the wafer with ``epsilon=1`` 20 leave
-        values wrong by about 0.01 and gradients 3% off in direction, 100 by less
-        than 0.001 and 0.2%.
+        Number of Sinkhorn iterations, a fixed one. On the wafer with ``epsilon=1``, 20
+        iterations leave values wrong by about 0.01 and gradients 3% off in direction;
+        100 leave less than 0.001 and 0.2%.
     name : str, default="sinkhorn"
-        What Keras calls it.
+        Its name in Keras.
     **kwargs
-        What every loss of Keras takes.
+        Options of ``keras.losses.Loss``.
 
     Notes
     -----
-    The gradient is that of the converged problem: its potentials. As in
-    :class:`ExactEMD`, wafers are brought to unit sum, and one without any charge counts
-    as one with the same charge everywhere.
+    The gradient is that of the converged problem, given by its potentials. Wafers are
+    brought to unit sum as by :class:`ExactEMD`.
 
     References
     ----------
@@ -126,7 +127,7 @@ class SinkhornDivergence(keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Return the divergence of each sample, in the unit of the geometry."""
         geometry = _geometry_of(y_pred, self.geometry, "SinkhornDivergence")
-        a, b = _distribution(y_true), _distribution(y_pred)
+        a, b = _to_unit_sum(y_true), _to_unit_sum(y_pred)
         return _sinkhorn_divergence(
             a, b, geometry.ground_distance, self.epsilon, self.n_iterations
         )
@@ -149,36 +150,36 @@ class LearnedEMD(keras.losses.Loss):
     regressor : EMDRegressor
         Fitted; it is only read.
     name : str, default="emdcnn"
-        What Keras calls it.
+        Its name in Keras.
 
     Notes
     -----
-    Both wafers are normalized to unit sum, as the regressor was trained, so the loss
-    does not see the total charge of the reconstruction.
+    Both wafers are brought to unit sum as by :class:`ExactEMD`, since the regressor was
+    trained on such wafers. The loss does not see the total charge of the
+    reconstruction.
     """
 
     def __init__(self, regressor, name="emdcnn"):
         super().__init__(name=name)
-        # A copy of its own, so that a live model that serves predictions elsewhere
-        # is not marked as frozen.
+        # A copy, so that the regressor's own live model is not marked as frozen.
         self._network = regressor.network_.copy().model
         self._network.trainable = False
 
     def call(self, y_true, y_pred):
         """Return the EMD of each sample, in the unit of the regressor's geometry."""
-        pairs = keras.ops.concatenate([_unit_sum(y_true), _unit_sum(y_pred)], axis=1)
-        return self._network(pairs, training=False)
+        pairs = [_to_unit_sum(y_true), _to_unit_sum(y_pred)]
+        return self._network(keras.ops.concatenate(pairs, axis=1), training=False)
 
 
 def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
     """Return the Sinkhorn divergence of rows of unit sum; see SinkhornDivergence.
 
     All four potentials take the same averaged steps: for equal wafers they are equal
-    at every step, and the divergence is zero however far from convergence.
+    at every step, and the divergence is zero even far from convergence.
     """
     soft_minimum = _soft_minimum(ground_distance, epsilon)
-    # f and g between a and b, and those of a and of b with themselves. Each is the
-    # soft minimum over the cells of the wafer on its other side.
+    # f and g between a and b, then those of a and of b with themselves. Each is a soft
+    # minimum over the cells of the other wafer of its problem.
     others = keras.ops.stop_gradient(keras.ops.stack([b, a, a, b]))
 
     def step(_, potentials):
@@ -190,38 +191,32 @@ def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
         0, n_iterations, step, keras.ops.zeros_like(others)
     )
     f, g, of_a, of_b = (keras.ops.stop_gradient(potentials[k]) for k in range(4))
-    # At the optimum a potential is the derivative by its wafer.
+    # At the optimum a potential is the derivative with respect to its wafer.
     return keras.ops.sum(a * (f - of_a) + b * (g - of_b), axis=-1)
 
 
 def _soft_minimum(ground_distance, epsilon):
-    r"""Return the soft minimum over the cells, of potentials v with weights w.
+    """Return the soft c-transform as a function of potentials and weights.
 
-    .. math:: -\epsilon \log \sum_j w_j e^{(v_j - d_{ij}) / \epsilon}.
-
-    Potentials change by no more than the distance between cells, so with the largest of
-    them taken out the sum is at least w_j times exp(-2 max(d) / epsilon) for each j.
-    Where float32 can hold that, the sum is one product with a fixed matrix, many times
-    faster than the sum of exponentials of each pair of cells.
+    Where `epsilon` is too small for float32 to hold the sum of exponentials, it is
+    computed from the logarithms of all pairs of cells, which is slower.
     """
-    scaled = (ground_distance / epsilon).astype(np.float32)
-    if 2 * scaled.max() < _LARGEST_EXPONENT:
-        kernel = np.exp(-scaled)
+    if 2 * ground_distance.max() / epsilon < LARGEST_EXPONENT:
+        kernel = transform_kernel(ground_distance, epsilon)
 
-        def log_sum(exponents, weights):
-            largest = keras.ops.max(exponents, axis=-1, keepdims=True)
-            terms = weights * keras.ops.exp(exponents - largest)
-            return keras.ops.log(keras.ops.matmul(terms, kernel)) + largest
-    else:
+        def soft_minimum(potentials, weights):
+            return soft_c_transform(potentials, weights, kernel, epsilon)[0]
 
-        def log_sum(exponents, weights):
-            # However far the others are, a cell without charge must not count.
-            log_weights = keras.ops.where(weights > 0, keras.ops.log(weights), _NEVER)
-            logs = exponents + log_weights
-            pairs = logs[..., None, :] - keras.ops.convert_to_tensor(scaled)
-            return keras.ops.logsumexp(pairs, axis=-1)
+        return soft_minimum
+    scaled = keras.ops.convert_to_tensor((ground_distance / epsilon).astype(np.float32))
 
-    return lambda potentials, weights: -epsilon * log_sum(potentials / epsilon, weights)
+    def soft_minimum(potentials, weights):
+        # A cell without charge must not count, even if all others are far away.
+        log_weights = keras.ops.where(weights > 0, keras.ops.log(weights), _NEVER)
+        logs = potentials / epsilon + log_weights
+        return -epsilon * keras.ops.logsumexp(logs[..., None, :] - scaled, axis=-1)
+
+    return soft_minimum
 
 
 def _geometry_of(y_pred, geometry, caller):
@@ -231,16 +226,15 @@ def _geometry_of(y_pred, geometry, caller):
     return geometry
 
 
-def _distribution(charges):
-    """Bring rows to unit sum; one without charge becomes even."""
+def _to_unit_sum(charges):
+    """Bring rows to unit sum, for all losses of this module.
+
+    A row without charge becomes even, the same in every cell: there is no EMD to a
+    wafer without charge, and a loss has to stay finite.
+    """
     total = keras.ops.sum(charges, axis=-1, keepdims=True)
     # NaN is not zero, and stays NaN.
     has_charge = total != 0
-    # The inner choice keeps the division that is not taken from giving NaN gradients.
+    # The inner where keeps the branch not taken from giving NaN gradients.
     fractions = charges / keras.ops.where(has_charge, total, 1.0)
     return keras.ops.where(has_charge, fractions, 1.0 / charges.shape[-1])
-
-
-def _unit_sum(charges):
-    total = keras.ops.sum(charges, axis=-1, keepdims=True)
-    return charges / keras.ops.maximum(total, _SMALLEST_SUM)

@@ -1,13 +1,14 @@
-"""How well wafers come back: scores as scikit-learn knows them, and numbers a wafer.
+"""Measure reconstructions: scores for scikit-learn, and metrics wafer by wafer.
 
-:func:`mean_emd` is the positive number, an average distance; :func:`emd_score` is
-minus that, for ``make_scorer``: larger is better and 0 is perfect.
-:func:`emd_scorer` is a ready scorer that needs no y. All of them measure with the
-exact earth mover's distance, never with the learned one.
+:func:`mean_emd` is a positive number, the average distance; :func:`emd_score` is minus
+that, for ``make_scorer``: larger is better and 0 is perfect. :func:`emd_scorer` is a
+ready scorer that needs no y. All of them use the exact earth mover's distance, never
+the learned one.
 
-The others take ``(X_true, X_pred)`` and give one number a wafer: the distance
-itself, shift of the center, change of the width, squared differences, energy that comes
-back, cells and wafers that are lost. :func:`mean_metric` makes a score of any of them.
+The others take ``(X_true, X_pred)`` and return one number per wafer: the distance
+itself, the shift of the center, the change of the width, squared differences, the
+fraction of the energy that is kept, and lost cells and wafers. :func:`mean_metric`
+makes a score of any of them.
 """
 
 from skemd.metrics._emd import emd_per_wafer, emd_score, emd_scorer, mean_emd

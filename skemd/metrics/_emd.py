@@ -1,6 +1,6 @@
 """The exact earth mover's distance of reconstructions, and scores made of it."""
 
-from skemd.distance import paired_emd
+from skemd.distance._exact import solve_pairs
 from skemd.metrics._pairs import (
     check_empty_pred,
     checked_pairs,
@@ -22,8 +22,8 @@ def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_job
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
-        What a reconstruction without charge is: an error, or a wafer with the same
-        charge in every cell, as one who knows nothing would guess.
+        How a reconstruction without charge counts: as an error, or as a wafer with the
+        same charge in every cell, the guess of a receiver without information.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs.
 
@@ -36,8 +36,8 @@ def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_job
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a wafer has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a wafer has no charge.
 
     Examples
     --------
@@ -49,7 +49,8 @@ def emd_per_wafer(X_true, X_pred, *, geometry="wafer", empty_pred="raise", n_job
     X_true, X_pred, geometry = checked_pairs(
         X_true, X_pred, geometry, empty_pred, dtype=None
     )
-    return paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
+    distances, _ = solve_pairs(X_true, X_pred, geometry, n_jobs=n_jobs)
+    return distances
 
 
 def mean_emd(
@@ -73,8 +74,8 @@ def mean_emd(
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
-        What a reconstruction without charge is: an error, or a wafer with the same
-        charge in every cell.
+        How a reconstruction without charge counts: as an error, or as a wafer with the
+        same charge in every cell.
     n_jobs : int or None, default=None
         How many joblib workers share the pairs.
 
@@ -87,8 +88,8 @@ def mean_emd(
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a wafer on either side has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a wafer on either side has no charge.
 
     Examples
     --------
@@ -100,9 +101,9 @@ def mean_emd(
     X_true, X_pred, geometry = checked_pairs(
         X_true, X_pred, geometry, empty_pred, dtype=None
     )
-    # Before the distances, which take time.
+    # Before computing the distances, which takes time.
     weights = checked_weights(sample_weight, len(X_true))
-    distances = paired_emd(X_true, X_pred, geometry=geometry, n_jobs=n_jobs)
+    distances, _ = solve_pairs(X_true, X_pred, geometry, n_jobs=n_jobs)
     return weighted_mean(distances, weights)
 
 
@@ -145,7 +146,7 @@ def emd_score(
     --------
     >>> from sklearn.metrics import make_scorer
     >>> from skemd import emd_score
-    >>> scoring = make_scorer(emd_score)  # search.fit(X, X) gives it the wafers
+    >>> scoring = make_scorer(emd_score)  # search.fit(X, X) passes the wafers as y
     """
     return -mean_emd(
         y_true,
@@ -158,19 +159,19 @@ def emd_score(
 
 
 def emd_scorer(estimator, X, y=None):
-    """Score how well an estimator gives wafers back, for ``scoring=emd_scorer``.
+    """Score how well an estimator reconstructs wafers, for ``scoring=emd_scorer``.
 
     The reconstruction is ``estimator.inverse_transform(estimator.transform(X))``, which
-    is compared with X itself: it needs no y, and is right behind preprocessing steps
-    that have an inverse. Reconstructions must not be negative: those of NMF are not,
-    those of PCA may be.
+    is compared with X itself. The scorer needs no y, and is also right for pipelines
+    with preprocessing steps that have an inverse. Reconstructions must not be negative:
+    those of NMF never are, those of PCA may be.
 
     Parameters
     ----------
     estimator : object
-        Fitted, with `transform` and `inverse_transform`; a pipeline or a search, too.
-        The geometry is that of its parameter `geometry`, or of the last of a
-        pipeline's steps that has one; else it is the wafer.
+        Fitted, with `transform` and `inverse_transform`, such as a pipeline or a
+        search. Its parameter `geometry` is used, or that of the last step of a pipeline
+        that has one; without any, the geometry is the wafer.
     X : array-like of shape (n_samples, n_cells), or images of a layout
         Charges in any unit.
     y : None
@@ -186,7 +187,7 @@ def emd_scorer(estimator, X, y=None):
 
 
 def _geometry_of(estimator):
-    """Return the geometry of an estimator or of a step inside it, None without one."""
+    """Return the geometry of an estimator or of a step inside it, or None."""
     if hasattr(estimator, "geometry"):
         return estimator.geometry
     inside = [step for _, step in reversed(getattr(estimator, "steps", []))]

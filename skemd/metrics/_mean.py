@@ -1,4 +1,4 @@
-"""A score made of any metric that gives one number a wafer."""
+"""A score from any metric that returns one number per wafer."""
 
 from skemd.metrics._pairs import weighted_mean
 
@@ -13,7 +13,7 @@ def mean_metric(y_true, y_pred, *, metric, sample_weight=None, **options):
     y_true, y_pred : array-like of shape (n_samples, n_cells), or images of a layout
         As `X_true` and `X_pred` of the metric.
     metric : callable
-        ``metric(X_true, X_pred, **options)`` with one number a wafer, such as
+        ``metric(X_true, X_pred, **options)`` with one number per wafer, such as
         :func:`center_shift`.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the mean, not negative.
@@ -28,7 +28,7 @@ def mean_metric(y_true, y_pred, *, metric, sample_weight=None, **options):
     Raises
     ------
     ValueError
-        As the metric, and if the weights do not fit.
+        As the metric raises, and if the weights do not fit.
 
     Examples
     --------
@@ -36,6 +36,6 @@ def mean_metric(y_true, y_pred, *, metric, sample_weight=None, **options):
     >>> from skemd.metrics import center_shift, mean_metric
     >>> scoring = make_scorer(
     ...     mean_metric, metric=center_shift, greater_is_better=False
-    ... )  # search.fit(X, X) gives it the wafers
+    ... )  # search.fit(X, X) passes the wafers as y
     """
     return weighted_mean(metric(y_true, y_pred, **options), sample_weight)

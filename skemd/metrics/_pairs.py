@@ -1,4 +1,4 @@
-"""Checks of wafers and their reconstructions, for all metrics alike."""
+"""Checks of wafers and their reconstructions, shared by all metrics."""
 
 import numpy as np
 
@@ -18,10 +18,10 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
     geometry : {"wafer", "line"} or Geometry
         Where the cells are.
     empty_pred : {"raise", "even", "keep"}
-        Whether a reconstruction without charge is an error, is replaced by the wafer's
-        charge shared equally among its cells, or may pass.
+        Whether a reconstruction without charge is an error, is replaced by one with
+        the same charge in every cell, or is kept.
     dtype : data-type or None, default=float64
-        What to convert to; None keeps real numbers as they are, and saves the copies.
+        Type to convert to; None keeps real numbers as they are and saves the copies.
 
     Returns
     -------
@@ -33,8 +33,8 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a wafer has no charge and must not be without.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a wafer has no charge and needs some.
     """
     _check_reference(X_true)
     X_true, geometry = as_wafers(X_true, "X_true", geometry, dtype=dtype)
@@ -49,14 +49,14 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
     empty = ~X_pred.any(axis=1)
     if empty_pred == "raise" and empty.any():
         raise ValueError(
-            "A reconstruction without charge says nothing of where the charge is: "
+            "A reconstruction without charge does not tell where the charge is: "
             f"X_pred found {empty.sum()} of {len(X_pred)} without any "
             f"({format_rows(empty)}). Drop them on both sides, or count them as wafers "
             "with the same charge in every cell: empty_pred='even'."
         )
     if empty_pred == "even" and empty.any():
-        even = X_true.mean(axis=1, keepdims=True, dtype=np.float64)
-        X_pred = np.where(empty[:, None], even, X_pred)
+        # Ones, whose sum is exact, so that each fraction of it is rounded only once.
+        X_pred = np.where(empty[:, None], 1.0, X_pred)
     return X_true, X_pred, geometry
 
 
@@ -71,7 +71,7 @@ def weighted_mean(values, sample_weight):
     Parameters
     ----------
     values : ndarray of shape (n_samples,)
-        One a wafer.
+        One number per wafer.
     sample_weight : array-like of shape (n_samples,) or None
         Weights, not negative.
 
@@ -106,10 +106,10 @@ def checked_weights(sample_weight, n_samples):
 
 def _check_reference(X_true):
     if X_true is None or np.ndim(X_true) < 2:
-        came = "nothing" if X_true is None else f"shape {np.shape(X_true)}"
+        found = "nothing" if X_true is None else f"shape {np.shape(X_true)}"
         raise ValueError(
             "The true wafers must be an array of shape (n_samples, n_cells); got "
-            f"{came}. In a search or cross-validation pass the wafers as y, "
+            f"{found}. In a search or cross-validation pass the wafers as y, "
             "search.fit(X, X), or use scoring=skemd.metrics.emd_scorer, which needs "
             "no y."
         )

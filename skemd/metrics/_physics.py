@@ -1,4 +1,4 @@
-"""What a reconstruction does to center, width, energy and cells, wafer by wafer."""
+"""Effects of a reconstruction on center, width, energy and cells, wafer by wafer."""
 
 import numpy as np
 
@@ -29,8 +29,8 @@ def center_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
-        What a reconstruction without charge is: an error, or a wafer with the same
-        charge in every cell.
+        How a reconstruction without charge counts: as an error, or as a wafer with the
+        same charge in every cell.
 
     Returns
     -------
@@ -41,8 +41,8 @@ def center_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a wafer has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a wafer has no charge.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def center_shift(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
 def width_change(
     X_true, X_pred, *, definition="plain", geometry="wafer", empty_pred="raise"
 ):
-    """Return by how much each wafer has become wider, or narrower where negative.
+    """Return by how much the width of each wafer has grown, or shrunk where negative.
 
     The width is the energy-weighted root mean square distance from the centroid.
 
@@ -68,14 +68,14 @@ def width_change(
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
         Charges in any unit; each wafer is normalized to unit sum.
     definition : {"plain", "reference"}, default="plain"
-        "reference" for the width in the evaluation of published encoders, which divides
+        "reference" is the width in the evaluation of published encoders, which divides
         each coordinate by its standard deviation over the cells and weights with the
         squares of the energy fractions. Their dRMS is the absolute value of the change.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
-        What a reconstruction without charge is: an error, or a wafer with the same
-        charge in every cell.
+        How a reconstruction without charge counts: as an error, or as a wafer with the
+        same charge in every cell.
 
     Returns
     -------
@@ -86,8 +86,8 @@ def width_change(
     Raises
     ------
     ValueError
-        If the definition is unknown, there is nothing to compare with, the shapes
-        disagree, a charge is negative or not finite, or a wafer has no charge.
+        If the definition is unknown, the true wafers are missing, the shapes disagree,
+        a charge is negative or not finite, or a wafer has no charge.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     """Return the sum of squared differences of each wafer.
 
     ``sum((t - p)**2) / sqrt(sum(t**2) sum(p**2))``, called SSD in the evaluation of
-    published encoders. Charges are taken as they are, not normalized: with another sum
-    the number is not zero.
+    published encoders. Charges are not normalized: a reconstruction of the right shape
+    with another sum does not give zero.
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     empty_pred : {"raise", "even"}, default="raise"
-        What a reconstruction without charge is: an error, or the wafer's charge shared
-        equally among all cells.
+        How a reconstruction without charge counts: as an error, or as the charge of the
+        wafer shared equally among all cells.
 
     Returns
     -------
@@ -128,8 +128,8 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a wafer has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a wafer has no charge.
 
     Examples
     --------
@@ -138,7 +138,11 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
     array([0.4])
     """
     check_empty_pred(empty_pred)
-    X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, empty_pred)
+    lost = "keep" if empty_pred == "even" else empty_pred
+    X_true, X_pred, _ = checked_pairs(X_true, X_pred, geometry, lost)
+    # Unlike the other metrics, this one sees how much charge an even wafer holds.
+    even = X_true.mean(axis=1, keepdims=True)
+    X_pred = np.where(X_pred.any(axis=1, keepdims=True), X_pred, even)
     with np.errstate(all="ignore"):
         # In units of the largest true charge, which keeps squares in range.
         unit = X_true.max(axis=1, keepdims=True)
@@ -149,13 +153,12 @@ def squared_difference(X_true, X_pred, *, geometry="wafer", empty_pred="raise"):
 
 
 def energy_response(X_true, X_pred, *, geometry="wafer"):
-    """Return which part of each wafer's energy has come back.
+    """Return which fraction of each wafer's energy the reconstruction has.
 
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit, the same on both sides. Reconstructions may be without
-        charge.
+        Charges in any unit, the same on both sides. Reconstructions may have no charge.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
 
@@ -167,8 +170,8 @@ def energy_response(X_true, X_pred, *, geometry="wafer"):
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a true wafer has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a true wafer has no charge.
 
     Examples
     --------
@@ -183,15 +186,15 @@ def energy_response(X_true, X_pred, *, geometry="wafer"):
 
 
 def zero_fraction(X_true, X_pred, *, geometry="wafer"):
-    """Return 1 for each wafer that comes back without any charge, else 0.
+    """Return 1 for each wafer whose reconstruction has no charge, else 0.
 
-    Its mean is the fraction of wafers that are lost, called zero_frac in the evaluation
-    of published encoders. For cells that are lost see :func:`lost_fraction`.
+    The mean is the fraction of lost wafers, called zero_frac in the evaluation of
+    published encoders. For lost cells see :func:`lost_fraction`.
 
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit. Reconstructions may be without charge.
+        Charges in any unit. Reconstructions may have no charge.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
 
@@ -203,8 +206,8 @@ def zero_fraction(X_true, X_pred, *, geometry="wafer"):
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a true wafer has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a true wafer has no charge.
 
     Examples
     --------
@@ -217,26 +220,26 @@ def zero_fraction(X_true, X_pred, *, geometry="wafer"):
 
 
 def lost_fraction(X_true, X_pred, *, geometry="wafer"):
-    """Return which part of the charged cells of each wafer comes back as zero.
+    """Return which fraction of each wafer's charged cells the reconstruction loses.
 
     Parameters
     ----------
     X_true, X_pred : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit. Reconstructions may be without charge.
+        Charges in any unit. Reconstructions may have no charge.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
 
     Returns
     -------
     fractions : ndarray of float64 of shape (n_samples,)
-        In [0, 1]: cells with charge in `X_true` and none in `X_pred`, over cells with
-        charge in `X_true`.
+        In [0, 1]: the number of cells with charge in `X_true` and none in `X_pred`,
+        over that of cells with charge in `X_true`.
 
     Raises
     ------
     ValueError
-        If there is nothing to compare with, the shapes disagree, a charge is negative
-        or not finite, or a true wafer has no charge.
+        If the true wafers are missing, the shapes disagree, a charge is negative or not
+        finite, or a true wafer has no charge.
 
     Examples
     --------
@@ -250,7 +253,7 @@ def lost_fraction(X_true, X_pred, *, geometry="wafer"):
 
 
 def _of_one_unit(values, caller):
-    """Check that both sides were near enough to be compared in double precision."""
+    """Check that both sides were close enough to be compared in double precision."""
     too_far = ~np.isfinite(values)
     if too_far.any():
         raise ValueError(

@@ -1,12 +1,12 @@
-"""Pictures of wafers, of transport plans and of how well a training went.
+"""Pictures of wafers, transport plans and trainings.
 
-A number says how good a compression is; a picture says why. :func:`plot_wafer` draws
-the cells where they are, :func:`plot_transport` what the earth mover's distance moves
-between two wafers, :func:`plot_reconstructions` many wafers above what came back of
-them. :func:`plot_learned_emd` and :func:`plot_relative_difference` hold a learned EMD
-against the exact one, :func:`plot_history` shows a training and :func:`plot_profiles` a
-metric with its band. Each draws into the axes that it is given (``ax=``), touches no
-setting of matplotlib, and returns what it drew. Matplotlib comes with
+A number tells how good a compression is; a picture shows why. :func:`plot_wafer` draws
+the cells of a wafer, :func:`plot_transport` the charge that the earth mover's distance
+moves between two wafers, :func:`plot_reconstructions` many wafers above their
+reconstructions. :func:`plot_learned_emd` and :func:`plot_relative_difference` compare a
+learned EMD with the exact one, :func:`plot_history` shows a training and
+:func:`plot_profiles` a metric with its band. Each draws into the given axes (``ax=``),
+changes no setting of matplotlib, and returns what it drew. Matplotlib comes with
 ``python -m pip install "skemd[plot]"``.
 """
 

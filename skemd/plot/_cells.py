@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from skemd.geometry import grid, hgcal_wafer
+from skemd.geometry import N_FACES, grid, hgcal_wafer
 from skemd.plot._style import COLOR_MAP
 
 EDGE = {"edgecolors": "0.75", "linewidths": 0.5}
 _BAR_COLOR = "#0072B2"
-_N_FACES, _SIDE = 3, 4
-# The corners of each face go clockwise, too.
+_SIDE = 4
+# Order of the faces around the center. The corners of each face go clockwise as well.
 _CLOCKWISE = (0, 2, 1)
 
 
 def check_drawable(geometry):
-    """Check that cells lie on a line or in a plane.
+    """Check that the cells lie on a line or in a plane.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def is_line(geometry):
 
 
 def grid_shape(geometry):
-    """Return height and width if the cells are a grid in row order, else None.
+    """Return height and width of a grid whose cells are in row order, else None.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def grid_shape(geometry):
 
 
 def centers(geometry):
-    """Return where the cells' centers are in a picture, for lines on the axis.
+    """Return the places of the cells' centers in a picture; lines lie on the axis.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def centers(geometry):
 
 
 def wafer_rhombi():
-    """Return the corners of the wafer's trigger cells, one pitch a side.
+    """Return the corners of the wafer's trigger cells, rhombi with sides of one pitch.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def wafer_rhombi():
 
 
 def wafer_outline():
-    """Return the module's outline, the outer sides of its three faces.
+    """Return the outline of the module, the outer sides of its three faces.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def wafer_outline():
 
 
 def _faces():
-    centers = hgcal_wafer().positions.reshape(_N_FACES, _SIDE, _SIDE, 2)
+    centers = hgcal_wafer().positions.reshape(N_FACES, _SIDE, _SIDE, 2)
     # Within a face the cells repeat along its two edges.
     down = centers[:, 1, 0] - centers[:, 0, 0]
     across = centers[:, 0, 1] - centers[:, 0, 0]
@@ -134,24 +134,24 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
     ax : matplotlib.axes.Axes
         Where to draw.
     values : masked array of shape (n_cells,)
-        In any unit; what is masked stays white.
+        In any unit; masked cells stay white.
     geometry : Geometry
         Where the cells are; in one dimension they are drawn as dots.
     norm : matplotlib.colors.Normalize
-        From values to colors.
+        Maps values to colors.
     shift : float, default=0.0
-        How far to the right, in the unit of the positions.
+        Shift to the right, in the unit of the positions.
 
     Returns
     -------
     cells : PolyCollection for the wafer, AxesImage for grids, else PathCollection
         A cell, or pixel, for each value.
     """
-    look = {"cmap": COLOR_MAP, "norm": norm}
+    style = {"cmap": COLOR_MAP, "norm": norm}
     if geometry == hgcal_wafer():
         from matplotlib.collections import PolyCollection
 
-        cells = PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **EDGE, **look)
+        cells = PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **EDGE, **style)
         cells.set_array(values)
         ax.add_collection(cells)
         ax.autoscale_view()
@@ -160,10 +160,10 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
     if shape:
         height, width = shape
         extent = (shift - 0.5, shift + width - 0.5, height - 0.5, -0.5)
-        return ax.imshow(values.reshape(shape), extent=extent, aspect="equal", **look)
+        return ax.imshow(values.reshape(shape), extent=extent, aspect="equal", **style)
     x, y = np.add(centers(geometry), [shift, 0]).T
-    cells = ax.scatter(x, y, c=np.zeros(len(x)), s=110, **EDGE, **look)
-    # Not as c=, which would leave empty cells out rather than white.
+    cells = ax.scatter(x, y, c=np.zeros(len(x)), s=110, **EDGE, **style)
+    # Passed as c=, masked cells would be left out instead of white.
     cells.set_array(values)
     return cells
 
@@ -180,16 +180,16 @@ def draw_bars(ax, values, geometry, *, bottom=0.0, color=_BAR_COLOR):
     geometry : Geometry
         With one coordinate.
     bottom : float, default=0.0
-        Where bars begin.
+        Where the bars begin.
     color : str
-        Of the bars.
+        Color of the bars.
 
     Returns
     -------
     bars : matplotlib.container.BarContainer
-        A bar for each cell, as wide as its two nearest cells are apart.
+        A bar for each cell, as wide as the smallest distance between two cells.
     """
     width = geometry.min_distance or 1.0
-    look = {"color": color, "edgecolor": "white", "linewidth": 0.5}
+    style = {"color": color, "edgecolor": "white", "linewidth": 0.5}
     positions = geometry.positions[:, 0]
-    return ax.bar(positions, np.asarray(values), width, bottom=bottom, **look)
+    return ax.bar(positions, np.asarray(values), width, bottom=bottom, **style)

@@ -1,28 +1,28 @@
-"""Curves: a metric's profile with its band, and the history of a training."""
+"""Curves: profiles of a metric with their bands, and the history of a training."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from skemd.plot._style import LINE_COLORS, axes_or_new, line_styles, require_matplotlib
+from skemd._extras import import_extra
+from skemd.plot._style import LINE_COLORS, axes_or_new, line_styles
 
 __all__ = ["plot_history", "plot_profiles"]
 
 
 def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
-    """Draw medians with their bands against a property, several in one axes.
+    """Draw medians with their bands against a property, several in one set of axes.
 
     Parameters
     ----------
     profiles : dict of str to Profile or Ratios
-        What :mod:`skemd.study` gives, by the names for the legend. Up to six are told
-        apart.
+        Up to six results of :mod:`skemd.study`, by their names in the legend.
     xlabel, ylabel : str
-        What property and number are, with their units.
+        Names of the property and of the number, with their units.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     band : bool or collection of str, default=True
-        Whether to fill between `low` and `high`, or the names of those to do it for.
+        Whether to fill between `low` and `high`, or the names of profiles to fill.
 
     Returns
     -------
@@ -34,9 +34,9 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
     ImportError
         If matplotlib is not installed.
     ValueError
-        If there are none, or more than six.
+        If there are no profiles, or more than six.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     if not 1 <= len(profiles) <= len(LINE_COLORS):
         raise ValueError(
             f"plot_profiles draws 1 to {len(LINE_COLORS)} profiles; got "
@@ -44,15 +44,15 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
         )
     ax = axes_or_new(ax)
     artists = {}
-    for (name, found), look in zip(profiles.items(), line_styles(), strict=False):
-        (line,) = ax.plot(found.centers, found.middle, label=name, **look)
+    for (name, found), style in zip(profiles.items(), line_styles(), strict=False):
+        (line,) = ax.plot(found.centers, found.middle, label=name, **style)
         filled = None
         if band is True or (band and name in band):
             filled = ax.fill_between(
                 found.centers,
                 found.low,
                 found.high,
-                color=look["color"],
+                color=style["color"],
                 alpha=0.2,
                 lw=0,
             )
@@ -63,19 +63,19 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
 
 
 def plot_history(history, *, ax=None, log=True, ylabel="loss"):
-    """Draw the losses of a training against the epoch, and mark its best one.
+    """Draw the losses of a training against the epoch, and mark the best epoch.
 
     Parameters
     ----------
     history : dict of str to list of float, or a fitted estimator with `history_`
-        One loss an epoch under each name; "val_loss", where there is one, decides
-        which epoch was best, else "loss".
+        One loss per epoch under each name. The best epoch has the lowest "val_loss", or
+        "loss" if there is none.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     log : bool, default=True
-        Whether the losses' axis is logarithmic; needs losses above zero.
+        Whether the axis of the losses is logarithmic; needs losses above zero.
     ylabel : str, default="loss"
-        What the loss is, with its unit if it has one: half trigger-cell pitches for
+        Name of the loss, with its unit if it has one: half trigger-cell pitches for
         ``EMDAutoencoder(loss="emd")``.
 
     Returns
@@ -88,23 +88,24 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
     ImportError
         If matplotlib is not installed.
     ValueError
-        If there is no history, or losses do not pair up.
+        If there is no history, or the losses have different lengths.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     losses = _checked_history(history)
     ax = axes_or_new(ax, figsize=(5.0, 3.6))
     artists = {}
     words = {"loss": "training", "val_loss": "validation"}
-    for (name, values), look in zip(losses.items(), line_styles(), strict=False):
+    for (name, values), style in zip(losses.items(), line_styles(), strict=False):
         epochs = np.arange(1, len(values) + 1)
-        style = {**look, "marker": look["marker"] if len(values) == 1 else ""}
+        if len(values) > 1:
+            style["marker"] = ""
         label = words.get(name, name)
         (artists[name],) = ax.plot(epochs, values, label=label, **style)
     deciding = losses.get("val_loss", losses["loss"])
     best = int(np.nanargmin(deciding))
     label = f"best: epoch {best + 1}"
-    look = {"marker": "o", "ls": "", "mfc": "none", "mec": "black", "ms": 8}
-    (artists["best"],) = ax.plot(best + 1, deciding[best], label=label, **look)
+    style = {"marker": "o", "ls": "", "mfc": "none", "mec": "black", "ms": 8}
+    (artists["best"],) = ax.plot(best + 1, deciding[best], label=label, **style)
     if log:
         ax.set_yscale("log")
     ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)

@@ -1,16 +1,16 @@
-"""A learned EMD against the exact one: all pairs, and how far off they are."""
+"""A learned EMD against the exact one: all pairs, and their relative differences."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from skemd._checks import check_number, format_rows
+from skemd._extras import import_extra
 from skemd.plot._style import (
     COLOR_MAP,
     LINE_COLORS,
     LINE_STYLES,
     axes_or_new,
-    require_matplotlib,
     unit_of,
 )
 
@@ -20,36 +20,36 @@ __all__ = ["plot_learned_emd", "plot_relative_difference"]
 def plot_learned_emd(
     exact, predicted, *, geometry="wafer", ax=None, gridsize=40, unit=None
 ):
-    """Draw how many pairs have which learned and which exact EMD.
+    """Draw the density of pairs in the plane of exact and learned EMD.
 
     Parameters
     ----------
     exact, predicted : array-like of shape (n_pairs,)
         Exact and learned EMD of each pair, in the unit of the geometry.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Names the unit on the axes (wafer: half trigger-cell pitches).
+        Determines the unit on the axes (wafer: half trigger-cell pitches).
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     gridsize : int, default=40
         Hexagons across.
     unit : str or None, default=None
-        Of the geometry's lengths; None for half trigger-cell pitches on the wafer.
+        Unit of the geometry's lengths; None for half trigger-cell pitches on the wafer.
 
     Returns
     -------
     density : matplotlib.collections.PolyCollection
         Hexagons, colored by the logarithm of how many pairs they hold.
     diagonal : matplotlib.lines.Line2D
-        Where both agree.
+        The line on which both agree.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the two do not pair up, or hold a negative number or one that is not finite.
+        If the two do not pair up, an exact EMD is negative, or one is not finite.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     check_number(gridsize, "gridsize", low=1, integer=True)
     exact, predicted = _checked_distances(exact, predicted)
     ax = axes_or_new(ax, figsize=(4.8, 4.0))
@@ -78,7 +78,7 @@ def plot_learned_emd(
 
 
 def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60):
-    """Draw how the relative difference of learned EMDs to the exact one is distributed.
+    """Draw the distribution of the relative difference of learned and exact EMD.
 
     Parameters
     ----------
@@ -86,31 +86,31 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
         Exact EMD of each pair, in any unit; not zero.
     predicted : array-like of shape (n_pairs,), or dict of str to array-like
         Learned EMD of each pair, in the same unit, or those of up to six regressors by
-        the names for the legend.
+        their names in the legend.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     limit : float, default=0.3
-        Largest relative difference on the axis. What lies beyond counts in the
-        outermost bins.
+        Largest relative difference on the axis. Larger ones count in the outermost
+        bins.
     n_bins : int, default=60
         Bins from ``-limit`` to ``limit``.
 
     Returns
     -------
     outlines : dict of str to matplotlib.patches.StepPatch
-        A histogram for each regressor ("learned" if there is one without a name), of
-        the share of pairs in each bin. The legend gives mean and standard deviation
-        of all pairs, those beyond the limit included.
+        A histogram for each regressor ("learned" for a single array) of the fraction of
+        pairs in each bin. The legend shows mean and standard deviation over all pairs,
+        including those beyond the limit.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     ValueError
-        If distances do not pair up, are negative or not finite, an exact one is zero,
+        If distances do not pair up or are not finite, an exact one is zero or negative,
         or there are none or more than six regressors.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     check_number(limit, "limit", low=0, open_ends=True)
     check_number(n_bins, "n_bins", low=1, integer=True)
     many = predicted if isinstance(predicted, Mapping) else {"learned": predicted}
@@ -157,7 +157,7 @@ def _checked_distances(exact, predicted):
     exact, predicted = np.asarray(exact, float), np.asarray(predicted, float)
     if exact.ndim != 1 or exact.shape != predicted.shape or exact.size == 0:
         raise ValueError(
-            "exact and predicted must be two lists of one EMD a pair; got shapes "
+            "exact and predicted must be two lists of one EMD per pair; got shapes "
             f"{exact.shape} and {predicted.shape}."
         )
     for name, values in (("exact", exact), ("predicted", predicted)):
@@ -174,5 +174,5 @@ def _checked_distances(exact, predicted):
 
 
 def _percent(value, _position):
-    """Return a tick's label without decimals that say nothing, nor a minus zero."""
+    """Return a tick's label without trailing zeros or a minus zero."""
     return f"{round(100 * value, 6) + 0.0:g}%"

@@ -1,10 +1,9 @@
-"""What all pictures share: colors that everybody can tell apart, axes, and units."""
+"""Shared by all pictures: colors that everybody can tell apart, axes, and units."""
 
 from skemd._input._wafers import resolve_geometry
 from skemd.geometry import hgcal_wafer
 
-# Near white where there is next to nothing, and even steps to the eye, color-blind or
-# not.
+# Near white for little charge, and in even steps to the eye, color-blind or not.
 COLOR_MAP = "magma_r"
 # The palette of Okabe and Ito, which everybody can tell apart; dashes and markers help
 # on paper.
@@ -14,31 +13,15 @@ LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 CHARGE_LABEL = "charge (CALQ counts)"
 
 
-def require_matplotlib():
-    """Import matplotlib, or say how to install it.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'Pictures need matplotlib. Run: python -m pip install "skemd[plot]"'
-        ) from error
-
-
 def axes_or_new(ax, **options):
-    """Return the axes that were given, or those of a new figure.
+    """Return the given axes, or those of a new figure.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes or None
-        Where to draw; pyplot comes in only for None.
+        Where to draw; pyplot is imported only for None.
     **options
-        For the new figure.
+        Options of the new figure.
 
     Returns
     -------
@@ -69,20 +52,20 @@ def line_styles():
 
 
 def unit_of(geometry, unit=None):
-    """Return the words for the unit of a geometry's lengths.
+    """Return the name of the unit of a geometry's lengths.
 
     Parameters
     ----------
     geometry : {"wafer", "line"} or Geometry
         Where the cells are.
     unit : str or None, default=None
-        What the caller calls it.
+        The caller's name for it.
 
     Returns
     -------
     unit : str
-        The caller's; else half trigger-cell pitches for the wafer, and "units of
-        length" for any other.
+        The caller's name, or else "half trigger-cell pitches" for the wafer and "units
+        of length" for any other geometry.
     """
     if unit is not None:
         return unit

@@ -1,9 +1,10 @@
-"""What the earth mover's distance moves: one wafer, the other, and the plan between."""
+"""The charge that the earth mover's distance moves: two wafers and the plan between."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from skemd._extras import import_extra
 from skemd._input._scaling import normalized
 from skemd._input._wafers import as_wafers
 from skemd.distance import emd
@@ -17,16 +18,16 @@ from skemd.plot._cells import (
     is_line,
     wafer_rhombi,
 )
-from skemd.plot._style import LINE_COLORS, axes_or_new, require_matplotlib, unit_of
+from skemd.plot._style import LINE_COLORS, axes_or_new, unit_of
 from skemd.plot._wafers import charge_norm, draw_outline
 
 __all__ = ["TransportPicture", "plot_transport"]
 
 # Empty space between two wafers, and the height of the band between two rows of bars,
-# as a part of their width and of their height.
+# as fractions of their width and of their height.
 _GAP, _BAND = 0.15, 0.8
-# Half the width of the wedge that carries all the charge, as a part of the wafer's
-# width; widths go by the root, lest small shares vanish.
+# Half the width of the wedge that carries all the charge, as a fraction of the wafer's
+# width. Widths grow with the square root of the share, which keeps small ones visible.
 _WIDEST = 0.05
 _FLOW_COLOR = LINE_COLORS[0]
 
@@ -37,15 +38,15 @@ class TransportPicture(NamedTuple):
     Attributes
     ----------
     original, reconstruction : PolyCollection, AxesImage, PathCollection or BarContainer
-        The two wafers' cells, as shares of their charge.
+        The cells of the two wafers, with their shares of the charge.
     flows : matplotlib.collections.PolyCollection
         A wedge for each pair of cells between which charge moves.
     moved : ndarray of int of shape (n_flows, 2)
-        From which cell and to which cell, wedge by wedge.
+        The cell that charge leaves and the cell that it enters, wedge by wedge.
     shares : ndarray of shape (n_flows,)
-        What fraction of the wafer's charge each of them carries.
+        The fraction of the wafer's charge that each wedge carries.
     distance : float
-        The EMD, in the unit of the geometry: shares times the way they go, added up.
+        The EMD, in the unit of the geometry: the sum of shares times distances.
     """
 
     original: object
@@ -68,10 +69,10 @@ def plot_transport(
     """Draw two wafers with the optimal transport plan between them.
 
     Charge that stays in its cell costs nothing and is not drawn. Each other share is a
-    wedge, wide where it starts and pointed where it ends; the area of wedges of one
-    length grows with the root of the share. For cells in a plane the plan has a picture
-    of the wafer of its own between the two; for cells on a line, bars of the first
-    stand above those of the second, and wedges go down from one to the other.
+    wedge, wide at its start and pointed at its end; its width grows with the square
+    root of the share. For cells in a plane, the plan is drawn on a third wafer between
+    the two; for cells on a line, bars of the first wafer are above those of the second,
+    and wedges go down from one to the other.
 
     Parameters
     ----------
@@ -82,24 +83,24 @@ def plot_transport(
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw all of it; None for a new figure.
     names : tuple of (str, str), default=("original", "reconstruction")
-        What to call the two.
+        Names of the two.
     unit : str or None, default=None
-        Of the geometry's lengths; None for half trigger-cell pitches on the wafer.
+        Unit of the geometry's lengths; None for half trigger-cell pitches on the wafer.
 
     Returns
     -------
     picture : TransportPicture
-        The artists, what moves where, and the EMD.
+        The artists, the moves, and the EMD.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     ValueError
-        If these are not two wafers of the geometry with charge, or its positions have
-        more than two coordinates.
+        If these are not two wafers of the geometry, one has no charge, or positions
+        have more than two coordinates.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     distance, plan = emd(a, b, geometry=geometry, return_plan=True)
     wafers, geometry = as_wafers(np.stack([a, b]), "a, b", geometry)
     check_drawable(geometry)
@@ -118,10 +119,10 @@ def plot_transport(
 
 
 def _moves(plan):
-    """Return from where to where charge moves, large shares first, and the shares."""
+    """Return moves of charge as pairs of cells, and their shares, the largest first."""
     moving = plan.copy()
     np.fill_diagonal(moving, 0)
-    # What rounding leaves over is not a move.
+    # Smaller shares are rounding errors.
     moved = np.argwhere(moving > 1e-9)
     shares = moving[tuple(moved.T)]
     order = np.argsort(-shares, kind="stable")
@@ -131,7 +132,7 @@ def _moves(plan):
 def _beside_each_other(ax, wafers, moved, shares, geometry, titles):
     """Draw one wafer, the plan and the other wafer from left to right."""
     places = centers(geometry)
-    # Cells reach beyond their centers.
+    # Cells extend beyond their centers.
     margin = max(geometry.min_distance, 0.08 * geometry.max_distance)
     low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
     width = (high - low)[0]
@@ -166,7 +167,7 @@ def _beside_each_other(ax, wafers, moved, shares, geometry, titles):
 
 
 def _above_each_other(ax, wafers, moved, shares, geometry, names):
-    """Draw the bars of one above those of the other, and the plan between."""
+    """Draw the bars of one wafer above those of the other, and the plan between."""
     above, below = wafers
     largest = max(above.max(), below.max())
     band = _BAND * largest
@@ -190,7 +191,7 @@ def _above_each_other(ax, wafers, moved, shares, geometry, names):
 
 
 def _pale_cells(ax, geometry, shift):
-    """Draw where the cells are, below a plan."""
+    """Draw the cells in a pale color, below a plan."""
     if geometry == hgcal_wafer():
         from matplotlib.collections import PolyCollection
 
@@ -202,7 +203,7 @@ def _pale_cells(ax, geometry, shift):
 
 
 def _draw_flows(ax, start, end, shares, widest, *, upright=False):
-    """Draw a wedge for each move, its foot at right angles to it or along the axis."""
+    """Draw a wedge for each move, with its foot at a right angle or along the axis."""
     from matplotlib.collections import PolyCollection
 
     way = end - start
@@ -212,5 +213,5 @@ def _draw_flows(ax, start, end, shares, widest, *, upright=False):
         sideways = way[:, ::-1] * [-1, 1] / np.linalg.norm(way, axis=1, keepdims=True)
     foot = sideways * (widest * np.sqrt(shares))[:, None]
     wedges = np.stack([start + foot, end, start - foot], axis=1)
-    look = {"facecolors": _FLOW_COLOR, "edgecolors": _FLOW_COLOR, "linewidths": 0.4}
-    return ax.add_collection(PolyCollection(wedges, alpha=0.75, zorder=3, **look))
+    style = {"facecolors": _FLOW_COLOR, "edgecolors": _FLOW_COLOR, "linewidths": 0.4}
+    return ax.add_collection(PolyCollection(wedges, alpha=0.75, zorder=3, **style))

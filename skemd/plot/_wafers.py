@@ -1,8 +1,9 @@
-"""Wafers as they are, and wafers above what came back of them."""
+"""Single wafers, and wafers above their reconstructions."""
 
 import numpy as np
 
 from skemd._checks import check_number
+from skemd._extras import import_extra
 from skemd._input._wafers import as_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
@@ -15,7 +16,7 @@ from skemd.plot._cells import (
     is_line,
     wafer_outline,
 )
-from skemd.plot._style import CHARGE_LABEL, axes_or_new, require_matplotlib
+from skemd.plot._style import CHARGE_LABEL, axes_or_new
 
 __all__ = ["plot_reconstructions", "plot_wafer"]
 
@@ -37,34 +38,34 @@ def plot_wafer(
     Parameters
     ----------
     wafer : array-like of shape (n_cells,)
-        Charges in any unit; `label` names it.
+        Charges in any unit, which `label` names.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Where the cells are. The wafer's trigger cells are drawn as the rhombi that
-        they are, those of a grid as the pixels of an image (rows go down), cells on a
-        line as bars, and any others in a plane as dots.
+        Where the cells are. The wafer's trigger cells are drawn as rhombi, those of a
+        grid as the pixels of an image (rows go down), cells on a line as bars, and any
+        others in a plane as dots.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     vmax : float or None, default=None
-        Charge of the darkest color, or where the axis of the bars ends, in the unit
-        of `wafer`; None for the largest.
+        Charge of the darkest color, or the end of the axis of bars, in the unit of
+        `wafer`; None for the largest.
     log : bool, default=False
-        Whether colors, or the heights of bars, go by the charge's logarithm.
+        Whether colors, or the heights of bars, are logarithmic.
     cell_numbers : bool, default=False
-        Whether to write each cell's number on it; bars have them below.
+        Whether to write the number of each cell on it, or below its bar.
     outline : bool, default=True
         Whether to draw the module's outline around the wafer's cells, or a frame
         around a grid.
     colorbar : bool, default=False
-        Whether to add the scale of charges beside the axes. Bars have an axis.
+        Whether to add the scale of charges beside the axes. Bars have an axis instead.
     label : str, default="charge (CALQ counts)"
-        What that scale says.
+        Label of that scale or axis.
 
     Returns
     -------
     cells : PolyCollection (wafer), AxesImage (grid), BarContainer (line) or \
             PathCollection
-        What was drawn; all but bars may go to ``figure.colorbar``. Cells without
-        charge stay white.
+        The cells; ``figure.colorbar`` takes all but bars. Cells without charge stay
+        white.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def plot_wafer(
         If the charges are not one wafer of the geometry, or its positions have more
         than two coordinates.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     charges, geometry = as_wafers(
         np.asarray(wafer)[None], "wafer", geometry, allow_empty=True
     )
@@ -84,7 +85,8 @@ def plot_wafer(
     ax = axes_or_new(ax)
     if is_line(geometry):
         return _bars(ax, charges[0], geometry, vmax, log, cell_numbers, label)
-    # White, not the lightest color, tells an empty cell from one with little charge.
+    # White instead of the lightest color distinguishes empty cells from those with
+    # little charge.
     charges = np.ma.masked_equal(charges[0], 0)
     cells = draw_cells(ax, charges, geometry, charge_norm(charges, vmax, log))
     if outline:
@@ -101,14 +103,14 @@ def plot_wafer(
 def plot_reconstructions(
     X, reconstructions, *, geometry="wafer", n_wafers=5, figure=None
 ):
-    """Draw wafers above what different compressions give back, with their EMD.
+    """Draw wafers above their reconstructions by different compressions, with the EMD.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_cells)
         True charges in any unit.
     reconstructions : dict of str to array-like of shape (n_samples, n_cells)
-        What each compression, by name, made of `X`.
+        Reconstructions of `X` by the names of the compressions.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_wafers : int, default=5
@@ -119,8 +121,8 @@ def plot_reconstructions(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        A column for each wafer and a row for each compression; colors mean the same
-        within a column. The exact EMD, in the unit of the geometry, stands above each
+        A column for each wafer and a row for each compression, with one color scale per
+        column. The exact EMD, in the unit of the geometry, is written above each
         reconstruction.
 
     Raises
@@ -130,7 +132,7 @@ def plot_reconstructions(
     ValueError
         If wafers and reconstructions do not match, or a wafer has no charge.
     """
-    require_matplotlib()
+    import_extra("matplotlib", "plot")
     X, geometry = as_wafers(X, "X", geometry)
     X = X[:n_wafers]
     rows = {"true": X} | {
@@ -161,16 +163,16 @@ def plot_reconstructions(
 
 
 def charge_norm(charges, vmax=None, log=False):
-    """Return the way from charges to colors.
+    """Return the map from charges to colors.
 
     Parameters
     ----------
     charges : masked array of shape (n_cells,)
-        Without the empty cells.
+        Charges, with empty cells masked.
     vmax : float or None, default=None
         Charge of the darkest color; None for the largest.
     log : bool, default=False
-        Whether equal ratios of charges are equal steps of color.
+        Whether the map is logarithmic.
 
     Returns
     -------
@@ -184,7 +186,7 @@ def charge_norm(charges, vmax=None, log=False):
     if not log:
         return Normalize(0, largest)
     smallest = charged.min(initial=largest)
-    # All charges alike, or above vmax, would leave no range.
+    # Equal charges, or charges above vmax, would leave no range.
     return LogNorm(smallest if smallest < largest else largest / 10, largest)
 
 
@@ -198,7 +200,7 @@ def draw_outline(ax, geometry, shift=0.0):
     geometry : Geometry
         Where the cells are; dots have no outline.
     shift : float, default=0.0
-        How far to the right, in the unit of the positions.
+        Shift to the right, in the unit of the positions.
 
     Returns
     -------
@@ -214,8 +216,8 @@ def draw_outline(ax, geometry, shift=0.0):
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - 0.5
     else:
         return None
-    look = {"fill": False, "edgecolor": "0.3", "linewidth": 1.2, "clip_on": False}
-    return ax.add_patch(Polygon(np.add(corners, [shift, 0]), **look))
+    style = {"fill": False, "edgecolor": "0.3", "linewidth": 1.2, "clip_on": False}
+    return ax.add_patch(Polygon(np.add(corners, [shift, 0]), **style))
 
 
 def _bars(ax, charges, geometry, vmax, log, cell_numbers, label):
@@ -233,7 +235,7 @@ def _bars(ax, charges, geometry, vmax, log, cell_numbers, label):
 
 
 def _write_numbers(ax, charges, cells, geometry):
-    """Write each cell's number on it, light on dark colors."""
+    """Write the number of each cell on it, in white on dark colors."""
     lightness = cells.cmap(cells.norm(charges))[:, :3] @ [0.299, 0.587, 0.114]
     on_dark = (lightness < 0.5) & (charges > 0)
     for number, (place, dark) in enumerate(

@@ -1,12 +1,12 @@
 """Compare algorithms on the same wafers: profiles, tables, and their files.
 
-An algorithm is anything with ``fit`` and ``predict``, a metric any function
-``(X_true, X_pred)`` that gives one number a wafer. :func:`compare` fits every algorithm
-with every seed and measures what comes back of wafers set aside.
+An algorithm is anything with ``fit`` and ``predict``. A metric is any function
+``(X_true, X_pred)`` that returns one number per wafer. :func:`compare` fits every
+algorithm with every seed and measures its reconstructions of wafers set aside.
 :func:`pooled_profiles` and :func:`ratios_over_seeds` show a metric against occupancy,
-pseudorapidity or charge; :func:`link_rows` sums up what algorithms reach and send for a
-number of output links. All of it becomes CSV with :func:`write_csv`, the same bytes
-each time.
+pseudorapidity or charge; :func:`link_rows` summarizes the accuracy and the payload of
+each algorithm for a number of output links. :func:`write_csv` writes all of it as CSV,
+the same bytes each time.
 """
 
 from skemd.study._comparison import (

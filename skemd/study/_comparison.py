@@ -1,4 +1,4 @@
-"""The loop of a study: draw wafers, fit algorithms, measure what comes back."""
+"""The loop of a study: draw wafers, fit algorithms, measure the reconstructions."""
 
 import hashlib
 import warnings
@@ -12,10 +12,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 import skemd
-from skemd._input._wafers import as_wafers
 from skemd._number_formats._links import HEADER_BITS, MODULE_SUM
 from skemd._progress import ProgressBar
-from skemd.distance import paired_emd
+from skemd.metrics import emd_per_wafer
 
 __all__ = [
     "Comparison",
@@ -26,14 +25,13 @@ __all__ = [
     "payload_bits",
 ]
 
-# Code and the weights that ship; what only shows or exports results does not change
-# them.
+# Code and shipped weights. Rooms that only show or export results do not change them.
 _SOURCES = (".py", ".c", ".h", ".npz")
 _WITHOUT_INFLUENCE = ("plot", "study", "firmware")
 
 
 class Wafers(NamedTuple):
-    """Wafers to fit on, wafers set aside, and what is known about the latter.
+    """Wafers to fit on, wafers set aside, and properties of the latter.
 
     Attributes
     ----------
@@ -42,7 +40,7 @@ class Wafers(NamedTuple):
     test : ndarray of shape (n_test, n_cells)
         Likewise, in CALQ counts.
     properties : dict of str to ndarray of shape (n_test,)
-        What profiles are taken against, by names that hold the unit.
+        The properties for profiles, by names that include the unit.
     """
 
     train: np.ndarray
@@ -51,24 +49,24 @@ class Wafers(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What one algorithm made of the wafers of one seed.
+    """The results of one algorithm for the wafers of one seed.
 
     Attributes
     ----------
     algorithm : str
         Its name.
     n_output_links : int or None
-        Links that it sends on; None where it is not made for a number of them.
+        Its number of output links; None if it has none.
     seed : int
-        Of the wafers, and of the algorithm where it has a `random_state`.
+        Seed of the wafers, and of the algorithm if it has a `random_state`.
     values : dict of str to ndarray of shape (n_test,)
-        For each metric a number for each wafer set aside.
+        For each metric, a number for each wafer set aside.
     payload_bits : ndarray of shape (n_test,)
         Bits that each wafer needs; NaN for codes in floating point.
     lost : ndarray of bool of shape (n_test,)
-        Wafers of which no charge came back.
+        Wafers whose reconstruction has no charge.
     properties : dict of str to ndarray of shape (n_test,)
-        Of these wafers.
+        Properties of these wafers.
     """
 
     algorithm: str
@@ -81,11 +79,12 @@ class Comparison(NamedTuple):
 
 
 def emd_of_reconstructions(X_true, X_pred):
-    """Return the exact EMD of wafers to what came back, the lost ones included.
+    """Return the exact EMD of wafers to their reconstructions, lost ones included.
 
-    There is no EMD to a wafer without charge. One of which nothing came back counts as
-    spread evenly over the cells, which is all that its receiver can say of it; to leave
-    it out would favor whoever sends nothing.
+    There is no EMD to a wafer without charge. A lost wafer counts as spread evenly over
+    the cells, the best guess of a receiver without information; leaving it out would
+    favor algorithms that send nothing. This is :func:`skemd.metrics.emd_per_wafer` with
+    ``empty_pred="even"``.
 
     Parameters
     ----------
@@ -102,9 +101,7 @@ def emd_of_reconstructions(X_true, X_pred):
     ValueError
         If a true wafer has no charge, or the wafers do not pair up.
     """
-    X_pred, _ = as_wafers(X_pred, "X_pred", allow_empty=True)
-    lost = ~X_pred.any(axis=1, keepdims=True)
-    return paired_emd(X_true, np.where(lost, 1.0, X_pred))
+    return emd_per_wafer(X_true, X_pred, empty_pred="even")
 
 
 def compare(
@@ -118,16 +115,15 @@ def compare(
         Names and unfitted estimators with `fit` and `predict`. They are not changed.
         Those with a parameter `n_output_links` may share a name for different links.
     draw_wafers : callable
-        ``draw_wafers(seed)`` -> Wafers, the same ones for the same seed.
+        ``draw_wafers(seed)`` -> Wafers, the same for the same seed.
     metrics : dict of str to callable or None, default=None
-        ``metric(X_true, X_pred)`` -> (n_test,), by names that hold the unit, since
-        files name columns after them. None for "emd_half_pitches", the exact EMD of
-        :func:`emd_of_reconstructions`.
+        ``metric(X_true, X_pred)`` -> (n_test,), by names that include the unit, since
+        they become the names of columns in files. None for "emd_half_pitches", the
+        exact EMD of :func:`emd_of_reconstructions`.
     seeds : sequence of int, default=(0, 1, 2)
-        Each determines wafers and, where an algorithm has it, `random_state`.
+        Each determines the wafers and the `random_state` of algorithms that have one.
     memory : str, joblib.Memory or None, default=None
-        Folder where fitted algorithms are kept; what is there is not fitted again. See
-        :func:`fitted`.
+        Folder for fitted algorithms, which are not fitted again. See :func:`fitted`.
     verbose : int, default=0
         1 for a progress bar on stderr, 2 for those of the algorithms as well.
 
@@ -139,8 +135,8 @@ def compare(
     Raises
     ------
     ValueError
-        If there is nothing to compare, two algorithms cannot be told apart, or a
-        metric does not give one number for each wafer.
+        If there is nothing to compare, two algorithms have the same name and number of
+        links, or a metric does not return one number for each wafer.
 
     Examples
     --------
@@ -150,7 +146,7 @@ def compare(
     >>> def draw_wafers(seed):
     ...     X = make_wafers(40, random_state=seed)
     ...     return Wafers(X, X, {"occupancy_cells": occupancy(X)})
-    >>> # Any estimator will do; this one makes an average wafer of each.
+    >>> # Any estimator will do; this one predicts the average wafer.
     >>> class Average(DummyRegressor):
     ...     def fit(self, X):
     ...         return super().fit(X, X)
@@ -184,8 +180,8 @@ def fitted(estimator, X, *, memory=None, verbose=0):
     """Return a fitted copy of an estimator, from the cache if it is there.
 
     The key of the cache is the estimator's class and parameters, the wafers, the code
-    and the networks of skemd, and Keras's backend: whoever changes any of them gets a
-    new fit.
+    and shipped networks of skemd, and Keras's backend. A change of any of them leads to
+    a new fit.
 
     Parameters
     ----------
@@ -194,9 +190,9 @@ def fitted(estimator, X, *, memory=None, verbose=0):
     X : ndarray of shape (n_samples, n_cells)
         Charges in CALQ counts.
     memory : str, joblib.Memory or None, default=None
-        Folder of the cache; None for none.
+        Folder of the cache; None for no cache.
     verbose : int, default=0
-        What the estimator's `verbose` is set to for the fit, if it has one.
+        The estimator's `verbose` during the fit, if it has this parameter.
 
     Returns
     -------
@@ -218,7 +214,7 @@ def fitted(estimator, X, *, memory=None, verbose=0):
 
 
 def _fit(estimator, X, origin, verbose):
-    """Fit a copy; `origin` is here for the cache's key alone."""
+    """Fit a copy; `origin` is only part of the cache's key."""
     copy = clone(estimator)
     if "verbose" in copy.get_params(deep=False):
         copy.set_params(verbose=verbose)
@@ -231,7 +227,7 @@ def _fit(estimator, X, origin, verbose):
 
 
 def _origin():
-    """Return what decides about the numbers besides parameters and wafers."""
+    """Return what determines results besides parameters and wafers."""
     package = Path(skemd.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*")):
@@ -258,7 +254,7 @@ def payload_bits(estimator, X):
     Returns
     -------
     bits : ndarray of float of shape (n_samples,)
-        NaN for codes in floating point, and where nothing is known.
+        NaN for codes in floating point, and for algorithms with an unknown payload.
     """
     if hasattr(estimator, "payload_bits"):
         return np.asarray(estimator.payload_bits(X), dtype=np.float64)
@@ -305,7 +301,7 @@ def _links_of(estimator):
 def _check_key(estimator):
     try:
         joblib.hash(estimator)
-    except Exception as error:  # whatever the pickling of its parameters raises
+    except Exception as error:  # pickling may raise anything
         raise ValueError(
             f"{estimator!r} cannot be a key of the cache: it does not pickle "
             f"({type(error).__name__}). Define classes and functions at the top of a "
@@ -329,5 +325,5 @@ def _check_tasks(algorithms, seeds, metrics):
     if twice is not None:
         raise ValueError(
             f"Two algorithms are called {twice[0]!r} with n_output_links={twice[1]}; "
-            "give each a name of its own."
+            "give them different names."
         )

@@ -1,7 +1,7 @@
 """Rows of a study's results, and the files that hold them.
 
-A row is a dict; its keys become the columns' names and hold the units. Missing numbers
-are None here and empty in files.
+A row is a dict; its keys are the names of the columns and include the units. Missing
+numbers are None here and empty in files.
 """
 
 import csv
@@ -17,8 +17,8 @@ __all__ = [
     "write_csv",
 ]
 
-# What floating-point numbers keep of their digits, so that files of equal results are
-# equal although sums may be rounded another way elsewhere.
+# Significant digits in files, few enough that files are equal on machines that round
+# sums differently.
 DIGITS = 6
 
 
@@ -28,20 +28,20 @@ def profile_rows(found, by, value, **columns):
     Parameters
     ----------
     found : Profile or Ratios
-        What to tabulate.
+        The bins to tabulate.
     by, value : str
-        Names of property and number with their units.
+        Names of the property and of the number, with their units.
     **columns : object
-        What else each row says, in front.
+        Further columns, equal in all rows, which come first.
 
     Returns
     -------
     rows : list of dict
-        `columns`, "{by}_from", "{by}_to", "n_wafers", and of the number
-        "{value}_median", "_q16" and "_q84" for a Profile, "_mean", "_lowest" and
+        `columns`, "{by}_from", "{by}_to", "n_wafers", and for the number
+        "{value}_median", "_q16" and "_q84" for a Profile, or "_mean", "_lowest" and
         "_highest" for Ratios.
     """
-    # Ratios have no wafers to leave out.
+    # Only a Profile counts wafers that are left out.
     names = ("median", "q16", "q84")
     if not hasattr(found, "n_left_out"):
         names = ("mean", "lowest", "highest")
@@ -65,15 +65,15 @@ def profile_rows(found, by, value, **columns):
 
 
 def write_csv(path, rows):
-    """Write rows as CSV: a header, commas, UTF-8, a line feed behind each line.
+    """Write rows as CSV: a header, commas, UTF-8, a line feed after each line.
 
     Parameters
     ----------
     path : str or path-like
-        The file; its folder is made if need be.
+        The file; its folder is made if needed.
     rows : sequence of dict
         All with the same keys in the same order. Floating-point numbers are written
-        with six significant digits, NaN and None as nothing.
+        with six significant digits, NaN and None as empty entries.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def write_csv(path, rows):
         if list(row) != names:
             raise ValueError(
                 f"Row {number} has the columns {list(row)}, but the first has {names}. "
-                "Write rows of different kinds to files of their own."
+                "Write rows of different kinds to different files."
             )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -108,7 +108,7 @@ def _entry(value):
 
 
 def read_csv(path):
-    """Read rows back that :func:`write_csv` has written.
+    """Read rows that :func:`write_csv` wrote.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def read_csv(path):
     -------
     rows : list of dict
         Entries that look like numbers are int or float, empty ones None. A whole
-        floating-point number comes back as an int.
+        floating-point number becomes an int.
 
     Raises
     ------

@@ -24,7 +24,7 @@ class Profile(NamedTuple):
     middle, low, high : ndarray of shape (n_bins,)
         Median, 16% and 84% quantile, in the unit of the number; NaN in empty bins.
     n_left_out : int
-        Wafers outside of the bins, or without a finite number.
+        Number of wafers outside of the bins, or without a finite number.
     """
 
     edges: np.ndarray
@@ -48,7 +48,7 @@ class Ratios(NamedTuple):
     edges : ndarray of shape (n_bins + 1,)
         In the unit of the property.
     n_wafers : ndarray of int of shape (n_bins,)
-        Wafers in each bin for the seed that has fewest there.
+        Wafers in each bin, for the seed with the fewest there.
     middle, low, high : ndarray of shape (n_bins,)
         Mean, smallest and largest ratio over the seeds; NaN where no seed has wafers.
     """
@@ -76,22 +76,22 @@ def profile(values, by, bins=10):
     by : array-like of shape (n_samples,)
         The property in any unit, for instance occupancy in cells, or abs(eta). Finite.
     bins : int or array-like of shape (n_bins + 1,), default=10
-        How many bins of equal width from the smallest to the largest property, or
-        their rising edges, in its unit. A bin holds its lower edge but not its upper
-        one; the last bin holds both. Wafers outside are left out, and counted.
+        Number of bins of equal width from the smallest to the largest property, or
+        their rising edges, in its unit. A bin includes its lower edge but not its upper
+        one; the last bin includes both. Wafers outside are left out, and counted.
 
     Returns
     -------
     profile : Profile
         For each bin the number of wafers, the median, and the 16% and 84% quantiles,
-        interpolated linearly between neighboring wafers as NumPy does by default.
-        Bins with few wafers are kept; empty ones have NaN.
+        interpolated linearly between neighboring wafers as in NumPy by default. Bins
+        with few wafers are kept; empty ones have NaN.
 
     Raises
     ------
     ValueError
         If the arrays do not pair up, a property is not finite, or the edges do not
-        rise.
+        increase.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def profile_ratios(ours, others):
     Raises
     ------
     ValueError
-        If there are no profiles, not equally many, or their bins differ.
+        If there are no profiles, their numbers differ, or their bins differ.
     """
     if len(ours) != len(others) or len(ours) == 0:
         raise ValueError(

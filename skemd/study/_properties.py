@@ -1,12 +1,13 @@
-"""What wafers are told apart by in a study: how many cells are hit, and how hard."""
+"""Properties of wafers for profiles: how many cells are hit, and how hard."""
 
 from skemd._checks import check_number
 from skemd._input._wafers import as_wafers
+from skemd.datasets._wafers import ADC_PER_MIP
 
 __all__ = ["COUNTS_PER_MIP", "charge_in_mip", "occupancy"]
 
-# 3.43 fC of a MIP in 200 um of silicon, over 100 fC in 1024 counts.
-COUNTS_PER_MIP = 35.1
+# Rounded as in publications.
+COUNTS_PER_MIP = round(ADC_PER_MIP, 1)
 
 
 def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):
@@ -17,20 +18,20 @@ def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):
     X : array-like of shape (n_samples, n_cells), or images of a known layout
         Charges in CALQ counts, or in the unit of `threshold`.
     threshold : float, default=35.1
-        1 transverse MIP in counts, as in the paper's figures. A cell that holds just
-        that does not count; with 0 all cells with charge do.
+        1 transverse MIP in counts, as in the paper's figures. A cell exactly at the
+        threshold does not count; with 0 all cells with charge do.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
 
     Returns
     -------
     occupancy : ndarray of int of shape (n_samples,)
-        Number of cells, from 0.
+        Number of cells.
 
     Raises
     ------
     ValueError
-        If the charges are no wafers of the geometry, or the threshold is negative.
+        If the charges are not wafers of the geometry, or the threshold is negative.
 
     Examples
     --------
@@ -61,7 +62,7 @@ def charge_in_mip(X, *, geometry="wafer"):
     Raises
     ------
     ValueError
-        If the charges are no wafers of the geometry.
+        If the charges are not wafers of the geometry.
     """
     X, _ = as_wafers(X, "X", geometry, allow_empty=True)
     return X.sum(axis=1) / COUNTS_PER_MIP

@@ -1,6 +1,6 @@
-"""What a comparison says: a row for each algorithm, a profile, ratios over seeds.
+"""Summaries of a comparison: a row for each algorithm, profiles, ratios over seeds.
 
-Algorithms are named by keys (algorithm, n_output_links) here.
+The key of an algorithm is (algorithm, n_output_links) here.
 """
 
 import numpy as np
@@ -11,21 +11,22 @@ __all__ = ["link_rows", "pooled_profiles", "ratios_over_seeds"]
 
 
 def link_rows(comparisons):
-    """Sum up what each algorithm reaches and what it sends, over the seeds.
+    """Summarize accuracy and payload of each algorithm over the seeds.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
-        As :func:`skemd.study.compare` gives them.
+        As returned by :func:`skemd.study.compare`.
 
     Returns
     -------
     rows : list of dict
         One for each algorithm and number of links, in order of first appearance:
         "algorithm", "n_output_links", "n_seeds", "n_wafers" (of all seeds); for each
-        metric its mean over wafers, as "{metric}_mean", "_lowest" and "_highest" over
-        the seeds (wafers without a finite number left out); "payload_bits_mean" and
-        "payload_bits_max"; "lost_fraction", of wafers of which nothing came back.
+        metric the mean over wafers, as "{metric}_mean", "_lowest" and "_highest" over
+        the seeds, without wafers that have no finite number; "payload_bits_mean" and
+        "payload_bits_max"; "lost_fraction", the fraction of wafers whose reconstruction
+        has no charge.
     """
     groups = grouped(comparisons)
     return [_link_row(*key, group) for key, group in groups.items()]
@@ -61,7 +62,7 @@ def pooled_profiles(comparisons, value, by, bins=10):
     Parameters
     ----------
     comparisons : sequence of Comparison
-        As :func:`skemd.study.compare` gives them.
+        As returned by :func:`skemd.study.compare`.
     value, by : str
         Names of a metric and of a property of the wafers.
     bins : int or array-like of shape (n_bins + 1,), default=10
@@ -93,7 +94,7 @@ def ratios_over_seeds(comparisons, ours, other, value, by, bins):
     Parameters
     ----------
     comparisons : sequence of Comparison
-        As :func:`skemd.study.compare` gives them.
+        As returned by :func:`skemd.study.compare`.
     ours, other : tuple of (str, int or None)
         Name and number of links of each.
     value, by : str

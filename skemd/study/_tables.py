@@ -1,6 +1,6 @@
-"""Tables for people, from the rows of a study's files.
+"""Tables of a study's results as text, for terminals and documentation.
 
-Text in the columns of reStructuredText, as terminals and documentation show it alike.
+They are made from the rows of a study's files and are valid reStructuredText.
 """
 
 import math
@@ -14,16 +14,17 @@ def links_table(rows, value="emd_half_pitches"):
     Parameters
     ----------
     rows : sequence of dict
-        As :func:`skemd.study.link_rows` gives them, or a file holds them.
+        As returned by :func:`skemd.study.link_rows`, or read from a file.
     value : str, default="emd_half_pitches"
         Which metric to show.
 
     Returns
     -------
     table : str
-        Links in rising order, codes in floating point last; within them the best
-        algorithm first. Means over the seeds have their range, payloads are mean and
-        largest, "lost" are wafers of which nothing came back.
+        In rising order of links, codes in floating point last; the best algorithm first
+        for each number of links. Means over the seeds have their range, payloads are
+        mean and largest, and "lost" is the fraction of wafers whose reconstruction has
+        no charge.
     """
     without_links = math.inf
     shown = sorted(
@@ -51,8 +52,8 @@ def profiles_table(rows, by, value="emd_half_pitches"):
     Parameters
     ----------
     rows : sequence of dict
-        As :func:`skemd.study.profile_rows` gives them, with the columns "algorithm"
-        and "n_output_links", or a file holds them.
+        As returned by :func:`skemd.study.profile_rows` with the columns "algorithm" and
+        "n_output_links", or read from a file.
     by, value : str
         Names of property and metric.
 
@@ -81,8 +82,8 @@ def ratios_table(rows, by):
     Parameters
     ----------
     rows : sequence of dict
-        As :func:`skemd.study.profile_rows` gives them for "ratio", with the columns
-        "ours", "other" and "paper_ratio", or a file holds them.
+        As returned by :func:`skemd.study.profile_rows` for "ratio" with the columns
+        "ours", "other" and "paper_ratio", or read from a file.
     by : str
         Name of the property.
 
@@ -101,7 +102,7 @@ def ratios_table(rows, by):
 
 
 def _by_bin(rows, by, entries_of):
-    """Collect entries by bin; `entries_of` gives a row's by the heads of columns."""
+    """Collect entries by bin; `entries_of` returns those of a row by column heads."""
     columns, bins = [f"{by}", "wafers"], {}
     for row in rows:
         place = f"{row[f'{by}_from']:.3g} to {row[f'{by}_to']:.3g}"
@@ -133,12 +134,12 @@ def with_range(row, value, digits=2):
     value : str
         The number's name.
     digits : int, default=2
-        Behind the point.
+        Digits after the decimal point.
 
     Returns
     -------
     text : str
-        Empty where there is no number.
+        Empty if there is no number.
     """
     numbers = [row[f"{value}_{name}"] for name in ("mean", "lowest", "highest")]
     if any(map(_is_missing, numbers)):
@@ -158,11 +159,11 @@ def rst_table(rows):
     Returns
     -------
     table : str
-        Without a line feed at the end.
+        Without a final line feed.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
-    # An empty first column would be a row continued; a backslash is an empty entry.
+    # An empty first column would continue the row above; a backslash is an empty entry.
     lines = [
         "  ".join(
             entry.ljust(width)

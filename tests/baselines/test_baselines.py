@@ -206,7 +206,7 @@ def test_searches_find_that_more_links_are_better(algorithm, scoring):
     [
         (
             lambda codes: codes[:, :-1],
-            r"inverse_transform got \d+ numbers a wafer; here",
+            r"inverse_transform got \d+ numbers per wafer; here",
         ),
         (lambda codes: codes + 0.5, r"codes must hold whole numbers; got \d*.5"),
         (lambda codes: codes - 1e4, r"codes must hold whole numbers in \[0"),

@@ -10,7 +10,7 @@ from skemd.baselines import BestChoice
 from skemd.baselines._best_choice import largest_first
 
 PUBLISHED = [1, 4, 6, 9, 14, 18, 23, 28, 32, 37, 41, 46, 48]
-# Header 4 + sum 8 + 13 a cell for 1, 4 and 6 cells; else a map of 48 and 7 a cell.
+# Header 4 + sum 8 + 13 per cell for 1, 4 and 6 cells; else a map of 48 and 7 per cell.
 BITS = [25, 64, 90, 123, 158, 186, 221, 256, 284, 319, 347, 382, 396]
 
 

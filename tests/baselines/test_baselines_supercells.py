@@ -28,7 +28,7 @@ PUBLISHED = {
     "CTC4_7": {1: 4, 2: 8, 3: 12, 4: 12, 5: 12, 13: 12},
     "STC4_7": {1: 3, 2: 6, 3: 10, 4: 12, 5: 12, 13: 12},
 }
-# Header 4, and 11, 13, 7 or 9 for each.
+# A header of 4 bits, and 11, 13, 7 or 9 bits for each supercell.
 BITS = {
     "STC4_9": {1: 26, 2: 59, 3: 92, 4: 125, 5: 136, 13: 136},
     "STC16_9": {1: 30, 2: 43, 3: 43, 4: 43, 5: 43, 13: 43},
@@ -152,7 +152,7 @@ def test_energy_is_conserved_to_the_precision_of_the_code(algorithm, put_back):
     chip = {"algorithm": algorithm, "put_back": put_back}
     lowest = fitted(SuperTriggerCell(**chip)).predict(X).sum(axis=1)
     loss = 2.0 ** (1 - DIGITS[algorithm])
-    # Shares of a sum are fractions, and add up to it but for their rounding.
+    # Shares of a sum are fractions, and add up to it except for rounding.
     assert (lowest <= total * (1 + 1e-12)).all()
     assert (lowest > (1 - loss) * total).all()
     middle = fitted(SuperTriggerCell(half_lsb=True, **chip)).predict(X).sum(axis=1)

@@ -60,7 +60,7 @@ def test_each_cell_may_have_a_threshold_of_its_own():
     assert set(sent_cells(chip.transform(wafer(WAFER)))) == {9, 20, 47}
 
 
-# Header 5, type 3, sum 8; then 3 for the count and 6 + 7 a cell, or 48 and 7 a cell.
+# Header 5, type 3, sum 8; then 3 for the count and 6 + 7 a cell, or 48, and 7 a cell.
 @pytest.mark.parametrize(
     ("n_sent", "bits"),
     [
@@ -128,7 +128,7 @@ def test_charge_known_by_the_sum_alone_is_dropped_by_default():
     assert received.tolist() == wafer({0: 96}).tolist()
 
 
-# 140 = 10001100 -> 1000 = 128, of which 96 came; 40 = 101000 -> 1010 = 40.
+# 140 = 10001100 -> 1000 = 128, of which 96 were sent; 40 = 101000 -> 1010 = 40.
 @pytest.mark.parametrize(("sum_of", "rest"), [("all", 32), ("not_sent", 40)])
 def test_charge_known_by_the_sum_alone_may_be_shared_equally(sum_of, rest):
     chip = fitted(ThresholdSum(sum_of=sum_of, rest="even"))
@@ -179,5 +179,5 @@ def test_energy_is_conserved_to_the_precision_of_the_codes(sum_of):
     assert (lowest <= total).all()
     assert (lowest > 7 / 8 * total).all()
     middle = fitted(ThresholdSum(half_lsb=True, **chip)).predict(X).sum(axis=1)
-    # With the sum of all the cells may exceed it, and then they are what is left.
+    # The cells may exceed the sum of all; then only they are left.
     assert (abs(middle - total) <= total / 16).all()

@@ -1,6 +1,6 @@
 """What every estimator says about data and parameters that it cannot use.
 
-An error says what came, what was expected or where the offence is, and it comes
+An error says what was passed, what was expected or where the fault is, and it comes
 before any training starts.
 """
 
@@ -94,7 +94,7 @@ BAD_DATA = {
     "sums that overflow": (
         lambda X: np.full(X.shape, LARGEST / 2),
         ValueError,
-        "too large for the precision of numbers.*rows 0, 1, 2, 3, 4 and 5 more",
+        "too large for floating-point numbers.*rows 0, 1, 2, 3, 4 and 5 more",
     ),
     "zero rows": (lambda X: X[:0], ValueError, r"0 sample\(s\)"),
     "strings": (as_text, ValueError, "could not convert string to float: .*a lot"),

@@ -128,7 +128,7 @@ def test_unrelated_pairs_are_two_different_wafers(unit_wafers):
 
 
 def test_mixtures_are_a_wafer_and_its_sum_with_another_or_a_flat_one():
-    # Of wafers with one cell each, every mixture shows what it is made of.
+    # With one cell per wafer, each mixture shows its parts.
     X = np.eye(48)
     A, B = with_originals_first(*pairs_of(X, "mixture"), X)
     n_cells = (B > 0).sum(axis=1)
@@ -168,14 +168,14 @@ def test_noisy_pairs_fluctuate_and_drop_small_charges(unit_wafers):
 
 
 def test_reconstructions_come_from_principal_components(unit_wafers):
-    # Wafers on one straight line need but one component: all come back.
+    # Wafers on one straight line need only one component: all are reconstructed.
     ends = unit_wafers(2, n_charged=48)
     share = np.linspace(0, 1, 30)[:, None]
     line = share * ends[0] + (1 - share) * ends[1]
     A, B = pairs_of(line, "reconstruction")
     # The leak is at most a hundredth of a wafer's charge.
     assert np.abs(A - B).max() < 0.011 / 48 + 1e-9
-    # Others come back changed, and positive everywhere.
+    # Others change, and are positive everywhere.
     X = unit_wafers(30)
     A, B = with_originals_first(*pairs_of(X, "reconstruction"), X)
     assert (B > 0).all()

@@ -211,7 +211,7 @@ def test_parameters_out_of_range_are_named(name, value):
 
 
 def test_nothing_that_makes_charge_is_an_error():
-    with pytest.raises(ValueError, match="signal_fraction=1, or let there be"):
+    with pytest.raises(ValueError, match="signal_fraction=1, or raise pileup or noise"):
         make_wafers(10, pileup=0, noise=0)
 
 

@@ -29,7 +29,7 @@ def build(compiler, folder):
     shutil.copy(ROOT / "setup.py", sources)
     for path in (ROOT / "skemd" / "distance").glob("_simplex*.[ch]"):
         shutil.copy(path, sources / "skemd" / "distance")
-    # What stands in pyproject.toml has no part in it, and needs the whole checkout.
+    # pyproject.toml plays no part here, and needs the whole checkout.
     outcome = subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", "built"],
         cwd=sources,

@@ -24,13 +24,13 @@ N_TASK = _exact._TASK_SIZE["simplex"]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    # A worker that died comes back, however busy the machine is.
+    # A worker that died is restarted, even on a busy machine.
     patience = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
     with (
         dask.config.set(patience),
         distributed.LocalCluster(
             n_workers=2,
-            # Networks bring threads of their own.
+            # Networks have their own threads.
             threads_per_worker=1,
             dashboard_address=None,
             local_directory=tmp_path_factory.mktemp("dask"),
@@ -154,7 +154,7 @@ def search_with(score):
 
 @pytest.mark.exhaustive
 def test_a_grid_search_survives_the_death_of_a_worker(cluster, tmp_path):
-    # Indices of so many wafers are large enough to be left with a worker.
+    # The indices of this many wafers are large enough to be stored on a worker.
     X = small_wafers(300)
     expected = search_with(emd_score).fit(X, X).cv_results_
     flag = tmp_path / "killed"

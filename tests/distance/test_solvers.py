@@ -290,7 +290,7 @@ def test_the_order_of_the_cells_does_not_matter(engine):
     assert_close(found, paired_emd(A, B, engine=engine))
 
 
-# Who runs
+# The choice of the engine
 
 UNSUITABLE = [
     line(65),
@@ -417,7 +417,7 @@ def test_the_largest_charges_there_are_count(engine):
     A[:, 7], B[0] = 1e308, 1e306
     A[1] = [1e308, 7e307] + 46 * [0]
     B[1] = np.eye(48)[5] * np.finfo(float).max
-    # A power of two takes nothing from the precision.
+    # A power of two costs no precision.
     expected = paired_emd(A / 2.0**900, B / 2.0**900, engine=engine)
     assert_close(paired_emd(A, B, engine=engine), expected)
     assert_close(expected, by_pot(A / 2.0**900, B / 2.0**900, hgcal_wafer()))
@@ -461,7 +461,7 @@ def test_nothing_is_drawn_unless_asked_for(engine, capsys, function):
     assert tuple(capsys.readouterr()) == ("", "")
 
 
-# The extension module, called with what the functions above never pass
+# The extension module, called with arguments that the functions above never pass
 
 ARGUMENTS = ("a", "b", "ground_distance", "distances", "potentials")
 
@@ -673,7 +673,7 @@ def test_solve_refuses_numbers_that_are_no_charge(simplex, side, bad, with_poten
         arguments[side][row, cell] = bad
         with pytest.raises(ValueError, match=f"pair {row} has a charge .* not finite"):
             solve(simplex, arguments)
-        # What came before is solved; what comes after is not touched.
+        # Earlier pairs are solved; later ones are not touched.
         assert np.isfinite(arguments["distances"][:row]).all()
         assert np.isnan(arguments["distances"][row + 1 :]).all()
 

@@ -39,7 +39,7 @@ class Interrupted(Blur):
 
 
 class Sender(BaseEstimator):
-    """Sends the first cells and nothing else, at eight bits a cell with charge."""
+    """Sends the first cells and nothing else, at eight bits per cell with charge."""
 
     def __init__(self, n_output_links=2):
         self.n_output_links = n_output_links

@@ -7,6 +7,7 @@ from skemd import layers
 from skemd._backend import keras
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd.geometry import grid, hgcal_wafer
+from skemd.layers._convolution import MAX_PIXELS
 
 KERAS_TWIN = {
     layers.GridConv2D: keras.layers.Conv2D,
@@ -97,7 +98,7 @@ def test_both_ways_of_computing_are_among_the_cases(layer_type):
         taken.add(layer._taps is None)
         n_inputs = height * width
         n_outputs = np.prod(layer.compute_output_shape((1, height, width, 1))[1:3])
-        assert (layer._taps is None) == (max(n_inputs, n_outputs) > layers.MAX_PIXELS)
+        assert (layer._taps is None) == (max(n_inputs, n_outputs) > MAX_PIXELS)
     assert taken == {True, False}
 
 

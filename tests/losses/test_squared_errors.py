@@ -7,7 +7,7 @@ from skemd._autoencoder._loss import LOSSES, resolve_loss
 from skemd._backend import keras
 from skemd.geometry import hgcal_wafer, line
 from skemd.losses import MeanSquaredError, TelescopeLoss, WeightedMeanSquaredError
-from skemd.losses._squared_errors import supercell_weights, supercells
+from skemd.losses._squared_errors import telescope_sums, telescope_weights
 
 # The 2 x 2 sums of the telescope loss (arXiv:2105.01683), typed from a drawing of the
 # wafer. In each face, cells are numbered row by row, four in a row.
@@ -93,7 +93,7 @@ def two_sides(unit_wafers):
 
 def test_supercells_are_the_typed_ones_in_their_order():
     assert [len(part) for part in (TILING, SHIFTED, SEAMS)] == [3, 3, 3]
-    found = supercells()
+    found = telescope_sums()
     assert found[:12] == TYPED[:12]
     assert sorted(found[12:27]) == sorted(TYPED[12:27])
     assert sorted(found[27:]) == sorted(TYPED[27:])
@@ -101,19 +101,19 @@ def test_supercells_are_the_typed_ones_in_their_order():
 
 
 def test_supercells_cover_the_cells_as_often_as_typed():
-    counts = np.bincount(np.concatenate(supercells()), minlength=48)
+    counts = np.bincount(np.concatenate(telescope_sums()), minlength=48)
     assert counts.tolist() == COVERAGE * 3
 
 
 def test_supercells_across_seams_are_cells_that_touch():
     # The sums are of four cells around one corner: no two are far apart.
-    for cells in supercells():
+    for cells in telescope_sums():
         distances = hgcal_wafer().ground_distance[np.ix_(cells, cells)]
         assert distances.max() < 4.0
 
 
 def test_corrected_weights_count_every_cell_once():
-    weights = supercell_weights("corrected")
+    weights = telescope_weights("corrected")
     assert weights.sum() == pytest.approx(12, rel=1e-12)
     assert np.sum(np.isclose(weights, 13 / 48)) == 3
     assert np.sum(np.isclose(weights, 7 / 24)) == 3
@@ -122,9 +122,9 @@ def test_corrected_weights_count_every_cell_once():
 
 
 def test_reference_weights_are_those_of_the_published_code():
-    weights = supercell_weights("reference")
+    weights = telescope_weights("reference")
     assert weights.sum() == pytest.approx(12.5625, rel=1e-12)
-    corrected = supercell_weights("corrected")
+    corrected = telescope_weights("corrected")
     changed = ~np.isclose(weights, corrected)
     assert changed.sum() == 6
     np.testing.assert_allclose(weights[np.isclose(corrected, 13 / 48)], 1 / 3)
@@ -133,8 +133,8 @@ def test_reference_weights_are_those_of_the_published_code():
 
 @pytest.mark.parametrize("weights", ["corrected", "reference"])
 def test_weights_are_those_of_a_slow_loop(weights):
-    expected = [slow_weight(cells, weights) for cells in supercells()]
-    np.testing.assert_allclose(supercell_weights(weights), expected, rtol=1e-12)
+    expected = [slow_weight(cells, weights) for cells in telescope_sums()]
+    np.testing.assert_allclose(telescope_weights(weights), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("weights", ["corrected", "reference"])

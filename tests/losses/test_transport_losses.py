@@ -12,12 +12,13 @@ from engines import skip_without_simplex
 from sklearn.base import clone
 from small_data import small_wafers, tiny_autoencoder, weights_are_equal
 
+from skemd import EMDRegressor
 from skemd._autoencoder._loss import LOSSES, resolve_loss
 from skemd._backend import keras
 from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
 from skemd.geometry import grid, hgcal_wafer, line
-from skemd.losses import ExactEMD, SinkhornDivergence
+from skemd.losses import ExactEMD, LearnedEMD, SinkhornDivergence
 
 BACKEND = keras.backend.backend()
 # Of a side's sum: far from the rounding of float64, and from most kinks.
@@ -25,6 +26,16 @@ STEP = 1e-6
 
 each_side = pytest.mark.parametrize("side", [0, 1], ids=["y_true", "y_pred"])
 each_loss = pytest.mark.parametrize("make_loss", [ExactEMD, SinkhornDivergence])
+each_normalizing_loss = pytest.mark.parametrize(
+    "make_loss",
+    [
+        ExactEMD,
+        SinkhornDivergence,
+        pytest.param(
+            lambda: LearnedEMD(EMDRegressor.from_pretrained()), id="LearnedEMD"
+        ),
+    ],
+)
 each_geometry = pytest.mark.parametrize(
     "geometry",
     [hgcal_wafer(), line(5), grid(8, 8), grid(9, 9)],
@@ -284,7 +295,7 @@ def test_gradient_falls_as_the_sum_grows(dense_pairs, make_loss, side, scale):
     np.testing.assert_allclose(found, gradients[side], rtol=1e-4, atol=1e-6)
 
 
-# Rows that are no wafers
+# Rows that are not wafers
 
 
 @each_side
@@ -309,7 +320,7 @@ def test_a_row_without_a_finite_sum_spoils_only_itself(
 
 
 @each_side
-@each_loss
+@each_normalizing_loss
 def test_a_row_without_charge_counts_as_the_even_wafer(dense_pairs, make_loss, side):
     sides = dense_pairs()
     empty, even = sides[side].copy(), sides[side].copy()
@@ -318,9 +329,10 @@ def test_a_row_without_charge_counts_as_the_even_wafer(dense_pairs, make_loss, s
     expected = values_of(make_loss(), *with_side(sides, side, even))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert np.isfinite(gradients).all()
+    assert (gradients[side][2] == 0).all()
 
 
-@each_loss
+@each_normalizing_loss
 def test_two_rows_without_charge_are_equal(make_loss):
     nothing = np.zeros((8, 48))
     values, gradients = values_and_gradients(make_loss(), nothing, nothing)
@@ -391,7 +403,7 @@ def test_many_compiled_steps_in_flight_do_not_lock_up(unit_wafers):
 
     def descend():
         p = np.full_like(y, 1 / 48)
-        # No result is waited for before all steps have been handed over.
+        # All steps are dispatched before any result is awaited.
         for _ in range(200):
             p, mean = step(p)
             means.append(mean)
@@ -442,7 +454,7 @@ def positive(*sides):
 def each_soft_minimum(request, monkeypatch):
     """Compute soft minima by a product with a matrix where it can be, or never."""
     if request.param == "all pairs of cells":
-        monkeypatch.setattr("skemd.losses._transport._LARGEST_EXPONENT", 0)
+        monkeypatch.setattr("skemd.losses._transport.LARGEST_EXPONENT", 0)
 
 
 @pytest.mark.usefixtures("each_soft_minimum")
@@ -468,7 +480,7 @@ def test_sinkhorn_agrees_with_pot(wafers, geometry, epsilon, n_iterations):
 
 @pytest.mark.parametrize("epsilon", [0.01, 0.35, 1.0, 20.0])
 def test_sinkhorn_of_single_cells_is_their_distance(epsilon):
-    # There is only one plan, whatever the entropy counts.
+    # There is only one plan, for any weight of the entropy.
     one, other = np.indices((48, 48)).reshape(2, -1)
     loss = SinkhornDivergence(epsilon=epsilon)
     found = values_of(loss, np.eye(48)[one], np.eye(48)[other])
@@ -517,7 +529,7 @@ def test_both_soft_minima_agree(wafers, monkeypatch, epsilon, n_charged):
     sides = [wafers(10, n_charged=n_charged, seed=seed) for seed in (1, 2)]
     loss = SinkhornDivergence(epsilon=epsilon)
     by_product = values_and_gradients(loss, *sides)
-    monkeypatch.setattr("skemd.losses._transport._LARGEST_EXPONENT", 0)
+    monkeypatch.setattr("skemd.losses._transport.LARGEST_EXPONENT", 0)
     by_pairs = values_and_gradients(loss, *sides)
     np.testing.assert_allclose(by_product[0], by_pairs[0], rtol=1e-5, atol=1e-5)
     for one, other in zip(by_product[1], by_pairs[1], strict=True):

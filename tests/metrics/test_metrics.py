@@ -104,7 +104,7 @@ def test_scores_are_python_floats(wafers, function):
 
 @pytest.mark.parametrize("function", [mean_emd, emd_score])
 @pytest.mark.parametrize(
-    ("missing", "came"),
+    ("missing", "found"),
     [
         (None, "nothing"),
         (np.ones(4), r"shape \(4,\)"),
@@ -112,8 +112,10 @@ def test_scores_are_python_floats(wafers, function):
         (3.0, r"shape \(\)"),
     ],
 )
-def test_true_wafers_that_are_missing_say_what_to_pass(wafers, function, missing, came):
-    message = rf"got {came}\. In a search .* search\.fit\(X, X\), .*emd_scorer"
+def test_true_wafers_that_are_missing_say_what_to_pass(
+    wafers, function, missing, found
+):
+    message = rf"got {found}\. In a search .* search\.fit\(X, X\), .*emd_scorer"
     with pytest.raises(ValueError, match=message):
         function(missing, wafers(4))
 
@@ -128,7 +130,7 @@ def test_true_wafers_that_are_missing_say_what_to_pass(wafers, function, missing
         (np.ones((3, 48)), -np.ones((3, 48)), "Negative values in data .* X_pred"),
         (np.ones((3, 48)), np.ones((3, 16)), "X_pred has 16 columns"),
         (np.ones((3, 48)), np.full((3, 48), np.nan), "X_pred found NaN in row 0"),
-        (np.ones((3, 48)), np.ones(48), "X_pred must have one row a wafer"),
+        (np.ones((3, 48)), np.ones(48), "X_pred must have one row per wafer"),
     ],
 )
 def test_wafers_that_cannot_be_compared_are_named(function, true, pred, message):
@@ -188,7 +190,7 @@ def test_emd_scorer_measures_on_the_wafer_by_default():
 
 
 def test_emd_scorer_takes_any_transformer_with_an_inverse(wafers):
-    # A first component along an axis keeps what comes back from turning negative.
+    # A first component along an axis keeps reconstructions from turning negative.
     X = wafers(6, n_charged=48)
     X[:, 1:] = X[0, 1:]
     pca = PCA(n_components=1).fit(X)

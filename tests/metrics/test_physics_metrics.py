@@ -1,4 +1,4 @@
-"""Metrics with one number a wafer, against numbers worked out by hand."""
+"""Metrics with one number per wafer, against numbers worked out by hand."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
-"""Pictures look as they did when somebody last looked at them.
+"""Pictures are compared with images that a person has looked at.
 
-``python tests/test_plot_images.py`` draws the expected ones again; look at them before
+``python tests/plot/test_plot_images.py`` draws these again; look at them before
 they are committed. All words are left out, since fonts differ between machines.
 """
 

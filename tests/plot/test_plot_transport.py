@@ -33,7 +33,7 @@ def test_the_plan_proves_its_distance(wafers):
     ways = hgcal_wafer().ground_distance[tuple(picture.moved.T)]
     assert picture.shares @ ways == pytest.approx(picture.distance)
     assert picture.distance == emd(a, b)
-    # What stays is not drawn, and shares fall.
+    # Charge that stays is not drawn, and shares decrease.
     assert (picture.moved[:, 0] != picture.moved[:, 1]).all()
     assert (np.diff(picture.shares) <= 0).all()
     assert len(picture.flows.get_paths()) == len(picture.shares)
@@ -46,7 +46,7 @@ def test_wedges_go_from_cell_to_cell_and_widen_with_their_share(wafers):
     positions = hgcal_wafer().positions
     ways = positions[picture.moved[:, 1]] - positions[picture.moved[:, 0]]
     np.testing.assert_allclose(tips - feet, ways, atol=1e-9)
-    # The plan is a wafer of its own, to the right of the first.
+    # The plan is drawn on a third wafer, to the right of the first.
     to_the_right = feet - positions[picture.moved[:, 0]]
     assert np.ptp(to_the_right, axis=0) == pytest.approx([0, 0], abs=1e-9)
     assert to_the_right[0, 0] > np.ptp(positions[:, 0])

@@ -205,7 +205,7 @@ def test_the_emd_cnn_is_symmetric(unit_wafers, head):
 def test_heads_over_the_variation_are_exactly_zero_for_equal_wafers(unit_wafers, head):
     A = unit_wafers(6)
     assert (emd_networks()[head].predict(np.concatenate([A, A], axis=1)) == 0).all()
-    # Which is no matter of course.
+    # This is not trivial.
     assert (emd_networks()["linear"].predict(np.concatenate([A, A], axis=1)) != 0).all()
 
 
@@ -228,7 +228,7 @@ def test_heads_over_the_variation_stay_where_the_geometry_allows(
         np.testing.assert_allclose(distances, end, rtol=1e-5)
 
 
-def test_the_bounded_head_scales_with_what_moves(unit_wafers):
+def test_the_bounded_head_scales_with_the_charge_that_moves(unit_wafers):
     A, B = unit_wafers(6, seed=1), unit_wafers(6, seed=2)
     whole = emd_networks()["bounded"].predict(np.concatenate([A, B], axis=1))
     nearer = emd_networks()["bounded"].predict(

@@ -50,7 +50,7 @@ def swapped(pairs):
     return np.hstack([pairs[:, N_CELLS:], pairs[:, :N_CELLS]])
 
 
-# What predictions promise
+# Properties of predictions
 
 
 @each_head
@@ -354,7 +354,7 @@ def test_early_stopping_returns_to_the_best_epoch(monkeypatch):
     regressor = tiny_regressor(**hurried).fit(pairs, y)
     n_best = 1 + int(np.argmin(regressor.history_["val_loss"]))
     assert regressor.n_iter_ == n_best + 3 < 12
-    # 54 pairs train, in two steps of 32: stopped right behind the best epoch.
+    # 54 pairs train, in two steps of 32: stopped right after the best epoch.
     interrupt_at(monkeypatch, 2 * n_best)
     interrupted = tiny_regressor(**hurried)
     with pytest.warns(ConvergenceWarning):

@@ -293,7 +293,7 @@ def test_other_parameters_wafers_or_code_are_fitted_anew(tmp_path, monkeypatch):
         ("pretrained/x.npz", True),
         ("_simplex.c", True),
         ("plot/_wafers.py", False),
-        ("study/_text.py", False),
+        ("study/_tables.py", False),
         ("datasets/descr/x.rst", False),
     ],
 )

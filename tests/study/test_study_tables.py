@@ -131,7 +131,7 @@ def test_tables_of_text_show_the_rows(tmp_path):
         *("0", "to", "48", "60"),
         *(f"{middle:.2f}", f"[{low:.2f}", f"{high:.2f}]"),
     ]
-    # What was read from files looks the same.
+    # Rows read from files look the same.
     write_csv(tmp_path / "rows.csv", rows)
     again = profiles_table(read_csv(tmp_path / "rows.csv"), "occupancy_cells")
     assert again.splitlines() == table

@@ -1,25 +1,26 @@
 """From a list of trigger cells with charges to rows of wafers.
 
-The trigger ntuples list the cells of an event that have a charge, each with the wafer
-that it is on (side, layer, u, v) and its place there (u, v). Here such a list becomes
-one row of 48 charges a wafer; cells that are not listed have no charge.
+The trigger ntuples list the cells of an event that have a charge, each with its wafer
+(side, layer, u, v) and its place on it (u, v). Here such a list becomes one row of 48
+charges per wafer; cells that are not listed have no charge.
 """
 
 import numpy as np
 
-from skemd.geometry import hgcal_wafer
+from skemd.geometry import N_FACE_CELLS, hgcal_wafer
 
 __all__ = ["WAFER", "cell_numbers", "cells_to_wafers", "transverse_counts"]
 
-# What a wafer is told apart by, in the order in which wafers are sorted.
+# The coordinates that identify a wafer, in the order in which wafers are sorted.
 WAFER = ("entry", "zside", "layer", "waferu", "waferv")
-N_FACE_CELLS, N_SIDE, N_UV = 16, 4, 8
-# The chip multiplies by 1 / cosh(eta), in steps of 2**-12.
-TRANSVERSE_STEPS = 4096
+N_SIDE, N_UV = 4, 8
+# The paper's code (github.com/rohanshenoy/Ecoder) multiplies charges by 1 / cosh(eta)
+# in steps of 2**-12, rounded down. The chip's steps, which make_wafers has, are 2**-11.
+PAPER_TRANSVERSE_STEPS = 4096
 
 
 def _number_of_uv():
-    """Return the number of the trigger cell at each (u, v), -1 where there is none."""
+    """Return the number of the trigger cell at each (u, v), -1 without one."""
     number = np.full((N_UV, N_UV), -1)
     i, j = np.divmod(np.arange(N_FACE_CELLS), N_SIDE)
     faces = [(7 - j, 4 + i), (1 + i + j, j), (3 - i, 6 - i - j)]
@@ -49,7 +50,7 @@ def cell_numbers(u, v):
 
 
 def transverse_counts(counts, eta):
-    """Return charges times the sine of the polar angle, as the chip does it.
+    """Return charges times the sine of the polar angle, as the paper's code has them.
 
     Parameters
     ----------
@@ -65,8 +66,8 @@ def transverse_counts(counts, eta):
         and the product.
     """
     # Beyond any detector the factor is zero anyway, and cosh would overflow.
-    factor = np.floor(TRANSVERSE_STEPS / np.cosh(np.minimum(np.abs(eta), 100.0)))
-    return np.floor(counts * factor / TRANSVERSE_STEPS)
+    factor = np.floor(PAPER_TRANSVERSE_STEPS / np.cosh(np.minimum(np.abs(eta), 100.0)))
+    return np.floor(counts * factor / PAPER_TRANSVERSE_STEPS)
 
 
 def cells_to_wafers(cells, charges):
@@ -93,7 +94,7 @@ def cells_to_wafers(cells, charges):
     Raises
     ------
     ValueError
-        If a cell is listed twice. The message says which, without a file's name.
+        If a cell is listed twice. The message names the cell but not the file.
     """
     order = np.lexsort([cells[name] for name in ("number", *reversed(WAFER))])
     ranked = {name: cells[name][order] for name in (*WAFER, "number")}

@@ -1,4 +1,4 @@
-"""The names of columns: charges, and what says where a wafer is."""
+"""The columns of tables: charges, and metadata of a wafer."""
 
 import re
 
@@ -12,12 +12,11 @@ __all__ = [
     "check_unique",
     "requested_columns",
     "shortened",
-    "whole_numbers",
 ]
 
 CHARGES = tuple(f"CALQ_{cell}" for cell in range(hgcal_wafer().n_cells))
 
-# Each name with those that the trigger ntuples and exports of them use, best first.
+# Each name with those that the trigger ntuples and their exports use, best first.
 METADATA = {
     "event": ("event", "entry"),
     "zside": ("zside", "tc_zside"),
@@ -39,15 +38,15 @@ def requested_columns(header, request, where):
     header : list of str
         Names of all columns.
     request : Request
-        What was asked for.
+        The options of the call.
     where : str
         File and line for the messages.
 
     Returns
     -------
     columns : dict of str to str
-        For each column beside the charges, first those of ``request.columns``, the
-        name it goes by in skemd and that of the table.
+        For each column beside the charges, first those of ``request.columns``, its
+        name in skemd and its name in the table.
 
     Raises
     ------
@@ -75,7 +74,7 @@ def requested_columns(header, request, where):
 
 
 def check_unique(header, names, where):
-    """Raise a ValueError if a name stands twice in a header."""
+    """Raise a ValueError if a header has a name twice."""
     twice = [name for name in names if header.count(name) > 1]
     if twice:
         raise ValueError(
@@ -84,13 +83,13 @@ def check_unique(header, names, where):
         )
 
 
-def whole_numbers(name, column, where):
+def metadata_column(name, column, where):
     """Return a metadata column as it is, or as int64 if it counts or numbers things.
 
     Parameters
     ----------
     name : str
-        What the column is called in skemd.
+        Name of the column in skemd.
     column : ndarray of shape (n_rows,)
         Finite numbers.
     where : str
@@ -111,9 +110,9 @@ def whole_numbers(name, column, where):
     with np.errstate(invalid="ignore"):
         whole = column.astype(np.int64)
     if (whole != column).any():
-        offence = column[whole != column][0]
+        offense = column[whole != column][0]
         raise ValueError(
-            f"{where}: the column {name} holds {offence:g} where whole numbers were "
+            f"{where}: the column {name} holds {offense:g} where whole numbers were "
             "expected. Is it the right column?"
         )
     return whole
@@ -125,14 +124,14 @@ def shortened(text, longest=40):
     Parameters
     ----------
     text : str
-        What a file holds at some place, or what a library says about it.
+        An entry of a file, or a library's message.
     longest : int, default=40
         How many characters to keep.
 
     Returns
     -------
     text : str
-        That many characters and three dots at most.
+        At most that many characters and three dots.
     """
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[:longest]}..."

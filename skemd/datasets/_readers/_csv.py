@@ -1,4 +1,4 @@
-"""A reader of wafers from CSV files that says where a file is wrong."""
+"""A reader of wafers from CSV files that reports where a file is wrong."""
 
 import contextlib
 import gzip
@@ -16,7 +16,7 @@ __all__ = ["csv_parts"]
 
 LINES_AT_ONCE = 5_000
 CHARACTERS_AT_ONCE = 20_000_000
-# No row of numbers is as long; a file without line ends must not fill the memory.
+# No row of numbers is this long; a file without line ends must not fill the memory.
 LONGEST_LINE = 1_000_000
 
 
@@ -28,7 +28,7 @@ def csv_parts(file, request):
     file : Path
         Gzipped if its name ends in ``.gz``.
     request : Request
-        Which columns are wanted.
+        The options of the call, such as the columns.
 
     Yields
     ------
@@ -38,9 +38,10 @@ def csv_parts(file, request):
     Raises
     ------
     ValueError
-        If the file is not as it has to be. The message names file, line and column.
+        If the file cannot be read or has a fault. The message names file, line and
+        column.
     """
-    with _open(file) as (text, share_read):
+    with _open(file) as (text, fraction_read):
         lines = _numbered_lines(text, file)
         first_line, first = _first_row(lines, file)
         where = f"{file}, line {first_line}"
@@ -61,10 +62,10 @@ def csv_parts(file, request):
             table = _quick_table(block, places, len(first))
             if table is None:
                 table = _careful_table(block, names, places, len(first), file)
-            yield _part(table, columns, share_read())
+            yield _part(table, columns, fraction_read())
     if empty:
         raise ValueError(
-            f"{file} has a header but no rows: expected one row a wafer below line "
+            f"{file} has a header but no rows: expected one row per wafer below line "
             f"{first_line}. Export the file again, or leave it out."
         )
 
@@ -78,14 +79,14 @@ def _part(table, columns, done):
 
 @contextlib.contextmanager
 def _open(file):
-    """Yield the text of a file, and a function that tells the share read so far."""
+    """Yield the text of a file, and a function that returns the fraction read."""
     size = max(file.stat().st_size, 1)
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(open(file, "rb"))
         plain = raw
         if file.name.lower().endswith(".gz"):
             plain = stack.enter_context(gzip.GzipFile(fileobj=raw))
-        # Spreadsheets put a byte-order mark in front, which utf-8-sig drops.
+        # Spreadsheets start files with a byte-order mark, which utf-8-sig drops.
         text = stack.enter_context(io.TextIOWrapper(plain, encoding="utf-8-sig"))
         yield text, lambda: min(raw.tell() / size, 1.0)
 
@@ -109,7 +110,7 @@ def _numbered_lines(text, file):
         if len(line) > LONGEST_LINE:
             raise ValueError(
                 f"{file}, line {number} is longer than {LONGEST_LINE:,} characters, so "
-                "it is no row of charges. Export one line a wafer."
+                "it is no row of charges. Export one line per wafer."
             )
         if line.strip():
             yield number, line
@@ -138,7 +139,7 @@ def _blocks(lines):
 
 
 def _check_first_row(first, request, where):
-    """Check that a file without a header can hold what was asked for."""
+    """Check that a file without a header can hold the requested columns."""
     wanted = [*request.columns, *request.selects]
     if wanted or request.return_metadata:
         raise ValueError(
@@ -160,7 +161,7 @@ def _check_first_row(first, request, where):
 def _quick_table(block, places, n_columns):
     """Return the columns as NumPy reads them, None if anything looks wrong."""
     lines = [line for _, line in block]
-    # NumPy itself lets a row pass whose wanted columns are there.
+    # NumPy accepts a row of any length that has the requested columns.
     if any(line.count(",") != n_columns - 1 for line in lines):
         return None
     with warnings.catch_warnings():
@@ -176,7 +177,7 @@ def _quick_table(block, places, n_columns):
 
 
 def _careful_table(block, names, places, n_columns, file):
-    """Read line by line, and name line and column of the first fault."""
+    """Read line by line, and report line and column of the first fault."""
     rows = []
     for number, line in block:
         entries = line.rstrip("\r\n").split(",")
@@ -213,7 +214,7 @@ def _number(entry, name, where):
 
 
 def _is_number(entry):
-    # Python also takes 1_000 and the digits of other scripts, which no export writes.
+    # Python also accepts 1_000 and the digits of other scripts, which no export writes.
     if "_" in entry or not entry.isascii():
         return False
     try:

@@ -1,10 +1,10 @@
-"""Which files a path means, in which order, and of which kind they are."""
+"""The files that a path stands for, their order, and their kind."""
 
 from pathlib import Path
 
 __all__ = ["SUFFIXES", "find_files"]
 
-# The kind of a file by the end of its name; a single file of any other name is CSV.
+# The kind of a file by the end of its name; a single file with any other name is CSV.
 SUFFIXES = {
     "csv": (".csv", ".csv.gz"),
     "parquet": (".parquet", ".pq"),
@@ -13,12 +13,12 @@ SUFFIXES = {
 
 
 def find_files(path):
-    """Return the files that a path means and their kind.
+    """Return the files that a path stands for, and their kind.
 
     Parameters
     ----------
     path : str or path-like
-        A file, or a folder, which is not searched below its own files.
+        A file, or a folder, whose own folders are not searched.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def find_files(path):
         Sorted by name, character by character: ``10.csv`` comes before ``2.csv``.
         Hidden files of a folder are left out.
     kind : {"csv", "parquet", "root"}
-        What all of them are.
+        The kind of all of them.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def find_files(path):
         known = ", ".join(sum(SUFFIXES.values(), ()))
         raise FileNotFoundError(
             f"The folder {path} holds no file that ends in {known}. "
-            "Pass the folder with the files themselves, or one file by its own name."
+            "Pass the folder that holds the files themselves, or a single file."
         )
     first_of = {}
     for file in files:
@@ -57,7 +57,7 @@ def find_files(path):
     if len(first_of) > 1:
         raise ValueError(
             f"The folder {path} mixes kinds of files: {', '.join(first_of.values())}. "
-            "Keep each kind in a folder of its own, lest wafers are read twice."
+            "Keep each kind in its own folder, so that no wafer is read twice."
         )
     return files, _kind(files[0])
 

@@ -21,7 +21,7 @@ def parquet_parts(file, request):
     file : Path
         With a column for each trigger cell, CALQ_0 to CALQ_47.
     request : Request
-        Which columns are wanted.
+        The options of the call, such as the columns.
 
     Yields
     ------
@@ -33,8 +33,8 @@ def parquet_parts(file, request):
     ImportError
         If pyarrow is not installed.
     ValueError
-        If the file is damaged, lacks a column, or holds anything but finite numbers,
-        or a negative charge. The message names file, row (from 0) and column.
+        If the file is damaged, lacks a column, or holds a negative charge or anything
+        but finite numbers. The message names file, row (from 0) and column.
     """
     parquet = import_extra("pyarrow.parquet", "data")
     with contextlib.ExitStack() as stack:
@@ -55,14 +55,14 @@ def parquet_parts(file, request):
             yield Part(X.astype(np.float64, copy=False), extra, done)
     if start == 0:
         raise ValueError(
-            f"{file} has columns but no rows: expected one row a wafer. Export the "
+            f"{file} has columns but no rows: expected one row per wafer. Export the "
             "file again, or leave it out."
         )
 
 
 @contextlib.contextmanager
 def _named_damage(file):
-    # What damage makes pyarrow raise has no class in common: its own errors, OSError,
+    # The errors of pyarrow for damaged files have no common class: its own, OSError,
     # OverflowError, MemoryError for sizes that make no sense.
     try:
         yield

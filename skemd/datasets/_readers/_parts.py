@@ -1,10 +1,10 @@
-"""From a path to the wafers of its files, part by part, as asked for."""
+"""From a path to the selected wafers of its files, part by part."""
 
 import numpy as np
 
 from skemd._extras import import_extra
 from skemd._progress import ProgressBar
-from skemd.datasets._readers._columns import METADATA, whole_numbers
+from skemd.datasets._readers._columns import METADATA, metadata_column
 from skemd.datasets._readers._csv import csv_parts
 from skemd.datasets._readers._files import find_files
 from skemd.datasets._readers._parquet import parquet_parts
@@ -32,7 +32,7 @@ def start_reading(path, *, verbose, **options):
     Returns
     -------
     parts : iterator of (ndarray of shape (n_wafers, 48), dict of str to ndarray)
-        The wafers asked for, and the columns beside them.
+        The selected wafers, and the columns beside them.
     request : Request
         The options, checked.
     """
@@ -44,7 +44,7 @@ def start_reading(path, *, verbose, **options):
 
 
 def as_returned(X, columns, request):
-    """Return charges alone, or with the columns in the form asked for.
+    """Return charges alone, or with the columns in the requested form.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def as_returned(X, columns, request):
 
 
 def joined(pieces):
-    """Return consecutive pieces as one, freeing each as soon as it is copied.
+    """Join consecutive pieces, freeing each as soon as it is copied.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def joined(pieces):
     columns = {
         name: np.concatenate([part[name] for _, part in pieces]) for name in names
     }
-    # The memory of an empty array is claimed as it is filled, so no moment needs room
-    # for the whole twice.
+    # The memory of an empty array is claimed while it is filled, so the whole is never
+    # in memory twice.
     X = np.empty((sum(len(part) for part, _ in pieces), pieces[0][0].shape[1]))
     start = 0
     pieces.reverse()
@@ -103,7 +103,7 @@ def joined(pieces):
 
 
 def _selected_parts(path, files, reader, request, verbose):
-    """Yield what is asked for of each part of each file."""
+    """Yield the selected wafers and columns of each part of each file."""
     sizes = [file.stat().st_size for file in files]
     bar = ProgressBar(-(-sum(sizes) // BYTES_PER_MB), "load wafers", verbose)
     n_wafers, names = 0, None
@@ -130,11 +130,11 @@ def _where(kept, charged):
 
 
 def _kept_columns(part, request, file):
-    """Return the columns to return, without those that only select."""
+    """Return the requested columns, without those that only select wafers."""
     columns = {name: part.columns[name].astype(float) for name in request.columns}
     if request.return_metadata:
         for name in [name for name in METADATA if name in part.columns]:
-            columns[name] = whole_numbers(name, part.columns[name], file)
+            columns[name] = metadata_column(name, part.columns[name], file)
     return columns
 
 

@@ -1,4 +1,4 @@
-"""What a caller wants from files of wafers, checked before any file is opened."""
+"""The options of reading wafers from files, checked before any file is opened."""
 
 import dataclasses
 import numbers
@@ -19,9 +19,9 @@ class Part:
     X : ndarray of shape (n_wafers, 48)
         Charges, float64.
     columns : dict of str to ndarray of shape (n_wafers,)
-        What was asked for beside the charges.
+        The requested columns beside the charges.
     done : float
-        How much of the file is read, from 0 to 1.
+        Fraction of the file that has been read.
     """
 
     X: np.ndarray
@@ -31,14 +31,14 @@ class Part:
 
 @dataclasses.dataclass
 class Request:
-    """Everything about a call but the path; remembers which wafers it has met.
+    """The options of a call, except the path; remembers which layers and sides it met.
 
     Parameters
     ----------
     columns : tuple of str
-        Columns asked for by their names in the file.
+        Requested columns, by their names in the file.
     return_metadata : bool
-        Whether all columns that say where a wafer is come along.
+        Whether to return the metadata of each wafer.
     layers : tuple of int or None
         Layers to keep, None for all.
     zside : int or None
@@ -69,17 +69,17 @@ class Request:
         return tuple(name for name, value in chosen.items() if value is not None)
 
     def mask(self, columns):
-        """Tell which rows are on the layers and the side asked for.
+        """Return which rows are on the requested layers and side.
 
         Parameters
         ----------
         columns : dict of str to ndarray of shape (n_rows,)
-            With "layer" and "zside" where they are selected by.
+            With "layer" and "zside" if these select.
 
         Returns
         -------
         kept : ndarray of bool of shape (n_rows,) or slice
-            What to index rows with; everything if nothing is selected.
+            An index of the rows; a slice of all of them if nothing is selected.
         """
         if not self.selects:
             return slice(None)
@@ -94,7 +94,7 @@ class Request:
         return kept
 
     def check_kept(self, path):
-        """Raise a ValueError if the selection has left nothing of the files."""
+        """Raise a ValueError if the selection has left no wafer of the files."""
         if not self.selects or self.n_kept:
             return
         wanted, met = [], []
@@ -118,9 +118,9 @@ def make_request(
     Parameters
     ----------
     columns, return_metadata, layers, zside, unit, tree, drop_empty
-        As :func:`skemd.datasets.load_wafers` takes them.
+        As in :func:`skemd.datasets.load_wafers`.
     kind : {"csv", "parquet", "root"}
-        What the files are.
+        The kind of the files.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def make_request(
     Raises
     ------
     ValueError
-        If an option is of the wrong kind, unknown, or not for this kind of file.
+        If an option has a wrong type, is unknown, or is not for this kind of file.
     """
     columns = (columns,) if isinstance(columns, str) else tuple(columns)
     if layers is not None:
@@ -153,8 +153,8 @@ def make_request(
     for name, value in (("unit", unit), ("tree", tree)):
         if value is not None and kind != "root":
             raise ValueError(
-                f"{name}={value!r} is for ROOT files; charges of other files come as "
-                f"they are. Leave {name} out."
+                f"{name}={value!r} is for ROOT files; charges of other files are "
+                f"returned as they are. Leave {name} out."
             )
     return Request(
         columns, bool(return_metadata), layers, zside, unit, tree, bool(drop_empty)

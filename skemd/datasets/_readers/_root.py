@@ -1,7 +1,7 @@
 """A reader of wafers from the trigger ntuples of the CMS endcap calorimeter, in ROOT.
 
 An entry of the tree is an event; each branch ``tc_...`` lists one value for each
-trigger cell with a charge. Scintillator tiles, which are on no wafer, are left out.
+trigger cell with a charge. Scintillator tiles, which are not on wafers, are left out.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ __all__ = ["DEFAULT_TREE", "root_parts"]
 DEFAULT_TREE = "hgcalTriggerNtuplizer/HGCalTriggerNtuple"
 BYTES_AT_ONCE = "32 MB"
 
-# Whole numbers of the cells by their branches.
+# Whole numbers that describe a cell, and their branches.
 PLACES = {
     "zside": "tc_zside",
     "layer": "tc_layer",
@@ -32,10 +32,10 @@ PLACES = {
     "cellu": "tc_cellu",
     "cellv": "tc_cellv",
 }
-# The simulation need not write them.
+# Not every simulation writes these.
 OPTIONAL = {"event": "event", "simenergy": "tc_simenergy"}
 CHARGE_BRANCHES = {"calq": "tc_data", "adc": "tc_data", "mipt": "tc_mipPt"}
-# What the ntuples give for the wafer of a scintillator tile.
+# The ntuples' number for the wafer of a scintillator tile.
 NO_WAFER = -999
 
 
@@ -47,7 +47,7 @@ def root_parts(file, request):
     file : Path
         A trigger ntuple.
     request : Request
-        Which wafers, unit and columns are wanted.
+        The options of the call, such as layers, unit and columns.
 
     Yields
     ------
@@ -59,7 +59,7 @@ def root_parts(file, request):
     ImportError
         If uproot is not installed.
     ValueError
-        If the file is damaged, lacks the tree or a branch, lists differ in length, a
+        If the file is damaged or lacks the tree or a branch, lists differ in length, a
         cell is unknown or listed twice, or a charge is negative or not finite.
     """
     uproot = import_extra("uproot", "data")
@@ -80,7 +80,7 @@ def root_parts(file, request):
 
 @contextlib.contextmanager
 def _named_damage(file):
-    # What damage makes uproot raise has no class in common, from KeyError to
+    # The errors of uproot for damaged files have no common class, from KeyError to
     # struct.error and MemoryError for sizes that make no sense.
     try:
         yield
@@ -103,7 +103,7 @@ def _tree(opened, path, trees, file):
 
 
 def _branches(present, request, file):
-    """Return the branches to read by their names in skemd, and the wanted columns."""
+    """Return the branches to read, by their names in skemd, and requested columns."""
     unit = request.unit or "calq"
     absent = set(OPTIONAL.values()) - set(present)
     branches = {**PLACES, "charge": CHARGE_BRANCHES[unit]}
@@ -131,7 +131,7 @@ def _meaning(name, file):
         if name in (meaning, *names):
             return meaning
     raise ValueError(
-        f"{file} has no column {name!r} for wafers. From ROOT come "
+        f"{file} has no column {name!r} for wafers. ROOT files have "
         f"{', '.join(METADATA)}."
     )
 
@@ -150,7 +150,7 @@ def _steps(tree, branches, n_entries, file):
             arrays = tree.arrays(
                 branches, entry_start=start, entry_stop=stop, library="ak"
             )
-            # Damaged counters show here at the latest.
+            # Damaged counters raise here at the latest.
             arrays = {name: arrays[name] for name in branches}
             n_read = {len(array) for array in arrays.values()}
         if n_read != {stop - start}:
@@ -192,7 +192,7 @@ def _flat_cells(arrays, branches, start, file):
 
 
 def _flat(array):
-    """Return the numbers and the lengths of lists, None if they are no such lists."""
+    """Return the numbers and the lengths of lists, None if these hold no numbers."""
     import awkward
 
     flat = array if array.ndim != 2 else awkward.flatten(array)
@@ -227,7 +227,7 @@ def _whole(values, branch, entries, file):
 
 
 def _chosen(cells, request):
-    """Return the cells on wafers, on the layers and the side asked for."""
+    """Return the cells on wafers, on the requested layers and side."""
     on_wafer = cells["waferu"] != NO_WAFER
     cells = {name: values[on_wafer] for name, values in cells.items()}
     kept = request.mask(cells)
@@ -243,7 +243,7 @@ def _part(cells, columns, request, done, file):
         lambda at: (
             f"no trigger cell is at tc_cellu {cells['cellu'][at]}, tc_cellv "
             f"{cells['cellv'][at]} of a wafer. Expected the u,v of 48 cells on three "
-            "4 x 4 faces; does another geometry stand behind the file?"
+            "4 x 4 faces; is the file of another geometry?"
         ),
         file,
     )
@@ -294,7 +294,7 @@ def _refuse(wrong, cells, fault, file):
 
 
 def _averages(cells, wafer_of_cell, n_wafers, file):
-    """Return the means of eta and phi over a wafer's cells, and its energy."""
+    """Return the means of eta and phi over the cells of each wafer, and its energy."""
 
     def total(values):
         return np.bincount(wafer_of_cell, weights=values, minlength=n_wafers)
