@@ -4,13 +4,12 @@ Each check looks at what came before any work starts and says what was expected,
 where the first offence is, and what to do about it.
 """
 
-import os
 import warnings
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skemd._checks import as_numbers, check_container, check_number, format_rows
+from skemd._checks import as_numbers, check_container, format_rows
 from skemd.geometry import Geometry, hgcal_wafer, line
 
 
@@ -295,20 +294,3 @@ def check_width(width, expected, geometry, caller):
             f"{geometry.n_cells} cells, so {expected} columns were expected. Pass one "
             "column a cell, or the geometry that the data have as geometry=."
         )
-
-
-def check_training_parameters(estimator):
-    """Check the parameters that the networks' estimators share."""
-    for name in ("n_filters", "kernel_size", "epochs", "batch_size", "patience"):
-        check_number(getattr(estimator, name), name, low=1, integer=True)
-    check_number(estimator.learning_rate, "learning_rate", low=0, open_ends=True)
-    check_number(
-        estimator.validation_fraction,
-        "validation_fraction",
-        low=0,
-        high=1,
-        open_ends=True,
-    )
-    folder = estimator.checkpoint_dir
-    if folder is not None and not isinstance(folder, (str, os.PathLike)):
-        raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")

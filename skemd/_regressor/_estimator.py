@@ -1,7 +1,11 @@
 """EMDRegressor: a network that learns the earth mover's distance between two wafers."""
 
+import warnings
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemd._checks import check_choice, check_container, check_number
@@ -10,7 +14,6 @@ from skemd._input._scaling import normalized
 from skemd._input._wafers import (
     cells_of_images,
     check_charges,
-    check_training_parameters,
     check_width,
     is_lenient,
     resolve_geometry,
@@ -28,9 +31,11 @@ from skemd._regressor._targets import (
 )
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._lazy_rows import LazyRows
-from skemd._training._loop import train, training_options
+from skemd._training._loop import train
 from skemd._training._network import Network
+from skemd._training._options import TrainingOptions, check_training_parameters
 from skemd.distance import paired_emd, paired_potentials
+from skemd.geometry import Geometry
 from skemd.layers._blocks import seeds_from
 
 __all__ = ["EMDRegressor"]
@@ -139,6 +144,14 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     >>> EMDRegressor.from_pretrained("hgcal-wafer").predict(pairs).shape
     (10,)
     """
+
+    _fitted_attributes: ClassVar = {
+        "n_features_in_": int,
+        "geometry_": Geometry,
+        "network_": Network,
+        "history_": dict,
+        "n_iter_": int,
+    }
 
     def __init__(
         self,
@@ -253,6 +266,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
 
         Warns
         -----
+        ConvergenceWarning
+            If the training is interrupted with Ctrl-C; the best weights so far are
+            kept.
         UserWarning
             If `y` does not look like EMDs in the unit of the geometry.
         """
@@ -262,7 +278,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if y is not None:
             check_labels(pairs, y, geometry, lenient=is_lenient(self.geometry))
         with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
-            self._train(pairs, y, geometry, layout, checkpoint)
+            result = self._train(pairs, y, geometry, layout, checkpoint)
+            if result.interruption is not None:
+                warnings.warn(result.interruption, ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X):
@@ -358,27 +376,30 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         }
 
     def _train(self, pairs, y, geometry, layout, checkpoint):
-        """Train on checked pairs and keep what comes of it."""
+        """Train on checked pairs, set the fitted attributes, and return the result."""
         y, potentials = self._labels(pairs, y, geometry)
         rng = checkpoint.random_state(self.random_state)
         network = Network.untrained(
             build_emd_network, self._network_config(geometry, layout), seeds_from(rng)
         )
         with_potentials = potentials is not None
-        self.history_ = train(
+        result = train(
             network.submodel("solver") if with_potentials else network.model,
             LazyRows(_network_input, pairs),
             self._targets(pairs, y, potentials),
             regression_loss(self.loss, geometry, with_potentials=with_potentials),
+            TrainingOptions.of(self),
             rng=rng,
             augment=random_symmetries(geometry) if self.augment else None,
             label="EMDRegressor",
             checkpoint=checkpoint,
-            **training_options(self),
         )
         self.network_ = network.pull_weights()
-        self.geometry_ = geometry
+        self.history_ = result.history
         self.n_iter_ = len(self.history_["loss"])
+        self._interruption = result.interruption
+        self.geometry_ = geometry
+        return result
 
     def _predicted(self, pairs):
         distances = self.network_.predict(_network_input(pairs))

@@ -1,5 +1,7 @@
 """What the algorithms share: the shape of a transformer around sender and receiver."""
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -13,6 +15,7 @@ from skemd._checks import as_whole_numbers, check_container, check_number
 from skemd._input._wafers import is_lenient, validated_cells
 from skemd._number_formats._links import LINK_BITS
 from skemd.baselines._charges import whole_counts
+from skemd.geometry import Geometry, Layout
 from skemd.metrics import mean_emd
 
 __all__ = ["Baseline", "most_that_fit"]
@@ -26,8 +29,16 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     Those that derive from it say how in five methods: `_check_parameters`, `_settle`
     (what depends on the wafers of fit), `_sent`, `_received` and `_bits`, and what the
-    numbers are called in `_names`.
+    numbers are called in `_names`. What `_settle` sets they add to
+    `_fitted_attributes`.
     """
+
+    _fitted_attributes: ClassVar = {
+        "n_features_in_": int,
+        "geometry_": Geometry,
+        "_image_layout": Layout | None,
+        "_n_features_out": int,
+    }
 
     def fit(self, X, y=None):
         """Check parameters and wafers, and settle how much is sent.

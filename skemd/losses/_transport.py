@@ -6,6 +6,7 @@ from skemd._backend import keras
 from skemd._checks import check_number
 from skemd._input._wafers import check_width, resolve_geometry
 from skemd.losses._exact_emd import exact_emd
+from skemd.losses._table import named_loss
 
 __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
 
@@ -17,6 +18,9 @@ _LARGEST_EXPONENT = 80.0
 _NEVER = -1e30
 
 
+@named_loss(
+    "emd", "the exact EMD, solved for each batch.", given=("geometry", "n_jobs")
+)
 @keras.saving.register_keras_serializable("skemd")
 class ExactEMD(keras.losses.Loss):
     r"""The exact EMD, with the Kantorovich potentials as its gradient.
@@ -66,6 +70,11 @@ class ExactEMD(keras.losses.Loss):
         return {**super().get_config(), **parameters}
 
 
+@named_loss(
+    "sinkhorn",
+    "the EMD smoothed by entropy, without the bias that entropy brings.",
+    given=("geometry",),
+)
 @keras.saving.register_keras_serializable("skemd")
 class SinkhornDivergence(keras.losses.Loss):
     r"""The EMD smoothed by entropy, without the bias that entropy brings.
@@ -141,6 +150,7 @@ class SinkhornDivergence(keras.losses.Loss):
         return {**super().get_config(), **parameters}
 
 
+@named_loss("emdcnn", "the EMD that a network has learned.", given=("regressor",))
 class LearnedEMD(keras.losses.Loss):
     """The EMD that a fitted EMDRegressor predicts, as a loss with frozen weights.
 

@@ -390,7 +390,7 @@ def test_what_is_no_plain_value_counts_as_well(which, tmp_path):
     }
     options = {"epochs": 1, "n_components": 4, "checkpoint_dir": tmp_path}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skemd._regressor.check_labels", lambda *_, **__: None)
+        patch.setattr("skemd._regressor._estimator.check_labels", lambda *_, **__: None)
         first = autoencoder(**options, **ones[which](0)).fit(X)
         assert weights_are_equal(autoencoder(**options, **ones[which](0)).fit(X), first)
         with pytest.raises(ValueError, match=f"{which} is not the same"):
