@@ -19,13 +19,12 @@ from benchmarks._compare import Comparison, in_turns
 from skemd import EMDAutoencoder, EMDRegressor, layers
 from skemd._autoencoder._loss import resolve_loss
 from skemd._backend import keras
-from skemd._input._scaling import scaled
+from skemd._input._scaling import to_leading_bit
 from skemd._training._loop import batches_of_rows
 from skemd._training._step import TrainStep
 from skemd.datasets import make_pairs, make_wafers
 from skemd.geometry import hgcal_wafer
 from skemd.layers._blocks import seeds_from
-from skemd.losses import LearnedEMD
 
 BATCH_SIZE = 500
 ROOT = Path(__file__).parents[1]
@@ -99,13 +98,13 @@ def compare_losses(n_turns, n_wafers=24_000):
     autoencoder = EMDAutoencoder(
         loss="mse", epochs=1, early_stopping=False, random_state=0
     ).fit(X)
-    cells = scaled(X, "msb").astype(np.float32)
+    cells = to_leading_bit(X)
     images = autoencoder.layout_.apply(cells)
+    regressor = EMDRegressor.from_pretrained("hgcal-wafer")
     losses = {
-        name: resolve_loss(name, geometry)
-        for name in ("emd", "mse", "telescope", "sinkhorn")
+        name: resolve_loss(name, geometry, regressor=regressor)
+        for name in ("emd", "mse", "telescope", "sinkhorn", "emdcnn")
     }
-    losses["emdcnn"] = LearnedEMD(EMDRegressor.from_pretrained("hgcal-wafer")).call
     epochs = {
         name: _epoch(autoencoder.network_.copy().model, images, cells, loss)
         for name, loss in losses.items()

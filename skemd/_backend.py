@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["keras", "weights_of"]
+__all__ = ["keras", "layers_with_weights", "weights_of"]
 
 _PREFERRED = ("jax", "torch", "tensorflow")
 # Keras writes this file by itself when it is first imported, whatever backend runs.
@@ -72,6 +72,22 @@ def _select_backend():
 _select_backend()
 # The import has to follow the choice.
 import keras  # noqa: E402
+
+
+def layers_with_weights(model):
+    """Return the layers of a chain that have weights, from the input to the output.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A chain of layers.
+
+    Returns
+    -------
+    layers : list of keras.Layer
+        Such as the encoder's convolution and its dense layer.
+    """
+    return [layer for layer in model.layers if layer.weights]
 
 
 def weights_of(model):

@@ -1,75 +1,42 @@
 """Save fitted estimators to files that hold no code, and load them again.
 
-A pickle runs whatever its author wrote into it. The files here hold parameters, learned
-attributes and weights as JSON and arrays; loading them looks up a class among those
-that are listed below, and nothing else. Files say with which versions they were made.
+A pickle runs the code that its author put into it. The files here hold parameters,
+learned attributes and weights as JSON and arrays. Loading them creates objects of the
+classes that are listed below, and of no others. Files say with which versions they were
+made.
 """
 
 import importlib
 import types
+from typing import ClassVar
 
 import numpy as np
 
 from skemd._io._archive import read_archive, write_archive
 from skemd._io._encoding import Decoder, encode
-from skemd._number_formats._fixed_point import FixedPoint
 from skemd._versions import installed_versions
-from skemd.geometry import Geometry, Layout
 
 __all__ = ["load", "save"]
 
 _KIND = "estimator"
-_BASELINE = ("n_features_in_", "geometry_", "_image_layout", "_n_features_out")
-# Where each class lives, and what fit leaves in it.
+# The classes that a file may ask for. Each declares in _fitted_attributes what fit
+# leaves in it; those of scikit-learn declare nothing.
 _CLASSES = {
-    "WaferRemapper": (
-        "skemd._remapper",
-        ("n_features_in_", "geometry_", "layout_"),
-    ),
-    "EMDRegressor": (
-        "skemd._regressor",
-        ("n_features_in_", "geometry_", "network_", "history_", "n_iter_"),
-    ),
-    "EMDAutoencoder": (
-        "skemd._autoencoder",
-        (
-            *("n_features_in_", "geometry_", "layout_", "network_", "history_"),
-            *("n_iter_", "typical_sum_", "dead_components_", "emd_regressor_"),
-            *("input_format_", "weight_format_", "accumulator_format_"),
-            *("latent_format_", "_returns_images", "_encodes_sum", "_n_features_out"),
-        ),
-    ),
-    "ThresholdSum": ("skemd.baselines", (*_BASELINE, "threshold_")),
-    "BestChoice": ("skemd.baselines", (*_BASELINE, "n_sent_")),
-    "SuperTriggerCell": ("skemd.baselines", (*_BASELINE, "supercells_")),
-    "Pipeline": ("sklearn.pipeline", ()),
-    "FrozenEstimator": ("sklearn.frozen", ()),
+    "WaferRemapper": "skemd._remapper",
+    "EMDRegressor": "skemd._regressor",
+    "EMDAutoencoder": "skemd._autoencoder",
+    "ThresholdSum": "skemd.baselines",
+    "BestChoice": "skemd.baselines",
+    "SuperTriggerCell": "skemd.baselines",
+    "Pipeline": "sklearn.pipeline",
+    "FrozenEstimator": "sklearn.frozen",
 }
-# What scikit-learn leaves in any of them, or does not.
-_OPTIONAL = ("feature_names_in_", "_sklearn_output_config")
-_NUMBER, _NONE = (int, float), type(None)
-_TYPES = {
-    "geometry_": Geometry,
-    "layout_": Layout,
-    "_image_layout": (Layout, _NONE),
-    "history_": dict,
-    "typical_sum_": _NUMBER,
-    "threshold_": (*_NUMBER, _NONE),
-    "dead_components_": np.ndarray,
-    "supercells_": np.ndarray,
-    "feature_names_in_": np.ndarray,
-    "_sklearn_output_config": dict,
-    "_returns_images": bool,
-    "_encodes_sum": bool,
-    **dict.fromkeys(("n_features_in_", "n_iter_", "n_sent_", "_n_features_out"), int),
-    **{
-        f"{name}_format_": (FixedPoint, _NONE)
-        for name in ("input", "weight", "accumulator", "latent")
-    },
-}
-# The name that a file gives to each builder.
-_BUILDER_NAMES = {"build_emd_network": "emd", "build_autoencoder": "autoencoder"}
-# What a configuration from a file may ask for. Wider layers show in the weights.
+# What scikit-learn may leave in any of them.
+_OPTIONAL = {"feature_names_in_": np.ndarray, "_sklearn_output_config": dict}
+# Whether Ctrl-C ended the fit, which does not matter to a later process.
+_NOT_KEPT = "_interruption"
+# The largest integers in a configuration. All others count weights, and cannot be
+# larger than the largest array of weights.
 _LARGEST = {
     "kernel_size": 64,
     "n_conv_layers": 100,
@@ -78,10 +45,6 @@ _LARGEST = {
     "strides": 64,
 }
 _MOST_PLACES = 2**24
-_LOSSES = (
-    *("ExactEMD", "MeanSquaredError", "SinkhornDivergence"),
-    *("TelescopeLoss", "WeightedMeanSquaredError"),
-)
 
 
 def save(estimator, path):
@@ -93,15 +56,15 @@ def save(estimator, path):
             or a scikit-learn Pipeline or FrozenEstimator of these
         Fitted or not.
     path : str or path-like
-        File to write; one that is there is replaced at once.
+        File to write. An existing one is replaced in one step.
 
     Raises
     ------
     TypeError
-        If it, or a value in it, is nothing that such a file can hold, such as a
-        function as the loss.
+        If such a file cannot hold the estimator or a value in it, such as a function
+        as the loss.
     OSError
-        If the file cannot be written; what was there before is unharmed.
+        If the file cannot be written; an existing one is left as it was.
 
     See Also
     --------
@@ -109,9 +72,9 @@ def save(estimator, path):
 
     Notes
     -----
-    Weights, parameters and learned attributes are kept exactly, and with them all
-    predictions on the same backend; Adam's moments are not. A path among the
-    parameters comes back as text.
+    Weights, parameters and learned attributes are kept exactly, so all predictions on
+    the same backend are the same. The state of the optimizer is not kept. A path among
+    the parameters comes back as text.
 
     Examples
     --------
@@ -143,25 +106,25 @@ def load(path):
     Returns
     -------
     estimator : object
-        As it was saved.
+        The estimator that was saved.
 
     Raises
     ------
     OSError
         If there is no such file, or it cannot be read.
     ValueError
-        If it is truncated, changed, too large, of a newer format, or not such a file.
+        If it is truncated, changed, too large, of a newer format, or was not written
+        by :func:`save`.
 
     Notes
     -----
-    The checksum finds accidents. Whoever makes a file on purpose can make it predict
-    nonsense, but no more than that.
+    The checksum finds accidental damage. A file that is forged on purpose can make the
+    estimator predict nonsense, but it cannot do more than that.
     """
     header, arrays = read_archive(path, _KIND)
-    decoder = Decoder(arrays, _OTHERS)
     try:
-        return _decode_estimator(header["content"], decoder)
-    # A seal can be forged; whatever comes of that is the fault of the file.
+        return _EstimatorDecoder(arrays).estimator(header["content"])
+    # The checksum can be forged, so any error may be the fault of the file.
     except Exception as error:
         raise ValueError(
             f"{path} cannot be read with the versions that are installed here: "
@@ -182,16 +145,20 @@ def _encode_estimator(value, arrays):
     def inner(value):
         return encode(value, arrays, lambda other: _encode_estimator(other, arrays))
 
-    if name == "Network":
-        builder = _BUILDER_NAMES[value.builder.__name__]
+    if (home, name) == ("skemd._training._network", "Network"):
+        (builder,) = (key for key, it in _builders().items() if it is value.builder)
         return {"network": inner([builder, value.config, value.weights])}
-    if name in _LOSSES and home.startswith("skemd.losses"):
+    if home.startswith("skemd.losses.") and type(value) in _losses().values():
         return {"loss": [name, inner(value.get_config())]}
-    if name not in _CLASSES or not home.startswith(_CLASSES[name][0]):
+    if name not in _CLASSES or type(value) is not _class(name):
         return None
     parameters = value.get_params(deep=False)
-    learned = {key: item for key, item in vars(value).items() if key not in parameters}
-    unknown = set(learned) - {*_CLASSES[name][1], *_OPTIONAL}
+    learned = {
+        key: item
+        for key, item in vars(value).items()
+        if key not in parameters and key != _NOT_KEPT
+    }
+    unknown = learned.keys() - _fitted_attributes(name).keys() - _OPTIONAL.keys()
     if unknown:
         raise TypeError(f"{name} has {sorted(unknown)}, which a file cannot hold.")
     for key, item in parameters.items():
@@ -204,50 +171,80 @@ def _encode_estimator(value, arrays):
     return {"estimator": [name, inner(parameters), inner(learned)]}
 
 
-def _decode_estimator(node, decoder):
-    if not isinstance(node, dict) or set(node) != {"estimator"}:
-        raise ValueError("there is no estimator in it")
-    return decoder.decode(node)
+def _class(name):
+    """Return one of the classes that a file may ask for."""
+    return getattr(importlib.import_module(_CLASSES[name]), name)
 
 
-def _estimator(body, decoder):
-    name, parameters, learned = body
-    home, expected = _CLASSES[name]
-    parameters, learned = decoder.decode(parameters), decoder.decode(learned)
-    fitted = set(learned) - set(_OPTIONAL)
-    if fitted and fitted != set(expected):
-        raise ValueError(f"{name} lacks or has too many of {sorted(expected)}")
-    for key, value in learned.items():
-        if not isinstance(value, _type_of(key)) or (
-            _type_of(key) is int and isinstance(value, bool)
-        ):
-            raise ValueError(f"{key} is a {type(value).__name__}")
-    estimator = getattr(importlib.import_module(home), name)(**parameters)
-    for key, value in learned.items():
-        setattr(estimator, key, value)
-    return estimator
+def _fitted_attributes(name):
+    """Return the types of the attributes that fit leaves in a class, by name."""
+    return getattr(_class(name), "_fitted_attributes", {})
 
 
-def _type_of(attribute):
-    if attribute == "network_":
-        from skemd._training._network import Network
-
-        return Network
-    if attribute == "emd_regressor_":
-        from skemd._regressor import EMDRegressor
-
-        return EMDRegressor, _NONE
-    return _TYPES[attribute]
+# Keras takes seconds to import, and not every estimator needs what follows.
 
 
-def _network(body, decoder):
-    return _checked_network(*decoder.decode(body))
+def _builders():
+    """Return the builders that a file may ask for, by the names in files."""
+    from skemd._autoencoder._network import build_autoencoder
+    from skemd._regressor._network import build_emd_network
+
+    return {"autoencoder": build_autoencoder, "emd": build_emd_network}
+
+
+def _losses():
+    """Return the losses that a file may ask for: those made of plain values."""
+    from skemd.losses._table import LOSSES
+
+    rows = [row for row in LOSSES.values() if "regressor" not in row.given]
+    return {row.loss.__name__: row.loss for row in rows}
+
+
+class _EstimatorDecoder(Decoder):
+    """Turn JSON back into estimators, their networks and their losses."""
+
+    def estimator(self, node):
+        """Return the estimator of a node that must be one."""
+        if not isinstance(node, dict) or set(node) != {"estimator"}:
+            raise ValueError("there is no estimator in it")
+        return self.decode(node)
+
+    def _estimator(self, body):
+        name, parameters, learned = body
+        class_, expected = _class(name), _fitted_attributes(name)
+        parameters, learned = self.decode(parameters), self.decode(learned)
+        fitted = learned.keys() - _OPTIONAL.keys()
+        if fitted and fitted != expected.keys():
+            raise ValueError(f"{name} lacks or has too many of {sorted(expected)}")
+        estimator = class_(**parameters)
+        for key, value in learned.items():
+            type_ = {**_OPTIONAL, **expected}[key]
+            # True is an int to Python, but no number of cells.
+            is_wrong_flag = type_ is int and isinstance(value, bool)
+            if not isinstance(value, type_) or is_wrong_flag:
+                raise ValueError(f"{key} is a {type(value).__name__}")
+            setattr(estimator, key, value)
+        return estimator
+
+    def _network(self, body):
+        return _checked_network(*self.decode(body))
+
+    def _loss(self, body):
+        name, config = body
+        return _losses()[name](**self.decode(config))
+
+    makers: ClassVar = {
+        **Decoder.makers,
+        "estimator": _estimator,
+        "network": _network,
+        "loss": _loss,
+    }
 
 
 def _checked_network(builder, config, weights):
-    """Return a network from a file, if its weights are those that it asks for.
+    """Return a network from a file, if its weights fit its configuration.
 
-    Nothing of the configuration's size is computed before it is known to be small.
+    Sizes in the configuration are checked before anything is computed from them.
 
     Parameters
     ----------
@@ -256,7 +253,7 @@ def _checked_network(builder, config, weights):
     config : dict
         The builder's keyword arguments, without the seeds.
     weights : list of ndarray
-        In the order of the model.
+        In the order of ``keras.Model.get_weights``.
 
     Returns
     -------
@@ -266,16 +263,13 @@ def _checked_network(builder, config, weights):
     Raises
     ------
     ValueError
-        If the configuration is too large, or the weights are others.
+        If the configuration is too large, or the weights do not fit it.
     """
-    # Keras takes seconds to import, and not every estimator needs it.
-    from skemd._autoencoder._network import build_autoencoder
     from skemd._backend import keras
-    from skemd._regressor._network import build_emd_network
     from skemd._training._network import BUILD_LOCK, Network
     from skemd.layers._blocks import seeds_from
 
-    build = {"emd": build_emd_network, "autoencoder": build_autoencoder}[builder]
+    build = _builders()[builder]
     widest = max(weight.size for weight in weights)
     for name, value in config.items():
         if type(value) is int and value > _LARGEST.get(name, widest):
@@ -283,7 +277,7 @@ def _checked_network(builder, config, weights):
     places = len(config["cell_to_pixel"]) * float(np.prod(config["image_shape"]))
     if not 0 < places <= _MOST_PLACES:
         raise ValueError(f"its images of shape {config['image_shape']} are too large")
-    # Without values variables have shapes all the same.
+    # Variables have shapes even if they get no values.
     with BUILD_LOCK, keras.StatelessScope(initialize_variables=False):
         seeds = seeds_from(np.random.RandomState(0))
         model = build(**config, seeds=seeds)
@@ -294,15 +288,3 @@ def _checked_network(builder, config, weights):
     if not all(np.isfinite(weight).all() for weight in weights):
         raise ValueError("its weights are not finite")
     return Network(build, config, weights)
-
-
-def _loss(body, decoder):
-    name, config = body
-    if name not in _LOSSES:
-        raise ValueError(f"there is no loss {name!r}")
-    from skemd import losses
-
-    return getattr(losses, name)(**decoder.decode(config))
-
-
-_OTHERS = {"estimator": _estimator, "network": _network, "loss": _loss}

@@ -1,5 +1,7 @@
 """WaferRemapper: from rows of trigger cells to the images that networks take."""
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -14,6 +16,7 @@ from skemd._input._wafers import (
     resolve_layout,
     validated_cells,
 )
+from skemd.geometry import Geometry, Layout
 
 __all__ = ["WaferRemapper"]
 
@@ -56,6 +59,12 @@ class WaferRemapper(
     >>> WaferRemapper().fit_transform(X).shape
     (10, 8, 8, 1)
     """
+
+    _fitted_attributes: ClassVar = {
+        "n_features_in_": int,
+        "geometry_": Geometry,
+        "layout_": Layout,
+    }
 
     def __init__(self, layout="8x8", *, normalize=None, geometry="wafer"):
         self.layout = layout

@@ -1,6 +1,7 @@
-"""What a code says beside where the charge is: dead components, and the sum."""
+"""Codes as users get them and pass them: their checks, and the sum at their end.
 
-import warnings
+With ``encode_sum=True`` a code ends with the sum of its wafer, as the chip sends it.
+"""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -8,16 +9,7 @@ from sklearn.utils import check_array
 from skemd._checks import check_container, format_rows
 from skemd._number_formats._links import MODULE_SUM
 
-__all__ = [
-    "check_decoded",
-    "checked_codes",
-    "dead_components",
-    "split_sums",
-    "with_sent_sums",
-]
-
-# From here on a training is more than a try.
-_MANY_WAFERS = 1_000
+__all__ = ["check_decoded", "checked_codes", "split_sums", "with_sent_sums"]
 
 
 def checked_codes(X, autoencoder, n_numbers):
@@ -26,9 +18,9 @@ def checked_codes(X, autoencoder, n_numbers):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_numbers)
-        What the user passed.
+        The codes.
     autoencoder : EMDAutoencoder
-        Who decodes them, for messages.
+        The estimator that decodes them, for messages.
     n_numbers : int
         How many numbers its codes have.
 
@@ -40,12 +32,12 @@ def checked_codes(X, autoencoder, n_numbers):
     Raises
     ------
     ValueError
-        If they are no such codes.
+        If a number is missing or not finite, or codes have another length.
     """
     caller = f"{type(autoencoder).__name__}.inverse_transform"
     check_container(X, f"The argument of {caller}")
     with np.errstate(over="ignore"):
-        # What is too large for float32 becomes an infinity, which is found.
+        # A number too large for float32 becomes infinite, which check_array refuses.
         codes = check_array(X, dtype=np.float32, estimator=autoencoder)
     if codes.shape[1] != n_numbers:
         raise ValueError(
@@ -64,34 +56,6 @@ def check_decoded(images, codes):
         )
 
 
-def dead_components(codes, few_bits):
-    """Find the components that are the same in all codes, and warn of them.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_samples, n_components)
-        Of the wafers in fit.
-    few_bits : bool
-        Whether the encoder has formats, where a dead component costs bandwidth. In
-        floating point a try with few wafers often has some and is not worth a warning.
-
-    Returns
-    -------
-    dead : ndarray of int
-        Their indices.
-    """
-    (dead,) = (codes.min(axis=0) == codes.max(axis=0)).nonzero()
-    if len(dead) and (few_bits or len(codes) >= _MANY_WAFERS):
-        warnings.warn(
-            f"{len(dead)} of {codes.shape[1]} components of the code are dead: the "
-            f"same for all wafers of fit ({', '.join(map(str, dead))}; see "
-            "dead_components_). They cost bandwidth and say nothing. Fit again with "
-            "another random_state, a smaller learning_rate or fewer n_components.",
-            stacklevel=3,
-        )
-    return dead
-
-
 def with_sent_sums(codes, sums):
     """Append the wafers' sums to codes, as the values that the chip sends.
 
@@ -105,9 +69,10 @@ def with_sent_sums(codes, sums):
     Returns
     -------
     codes : ndarray of float32 of shape (n_samples, n_components + 1)
-        Sums are rounded down to an integer, and then to a number of 5E4M.
+        The last column holds the sums, rounded down to an integer and then to a float
+        of 5 bits of exponent and 4 of mantissa.
     """
-    # Before they become integers, which may not hold them.
+    # A sum may be larger than any integer holds.
     counts = np.minimum(sums, MODULE_SUM.highest).astype(np.int64)
     sent = MODULE_SUM.decode(MODULE_SUM.encode(counts))
     return np.column_stack([codes, sent.astype(np.float32)])

@@ -1,6 +1,6 @@
 """EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
 
-import functools
+import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -9,37 +9,41 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._autoencoder._codes import (
     check_decoded,
     checked_codes,
-    dead_components,
     split_sums,
     with_sent_sums,
 )
-from skemd._autoencoder._formats import check_exact, encoder_formats
-from skemd._autoencoder._loss import autoencoder_loss, clone_that_shares, name_of_loss
-from skemd._autoencoder._network import build_autoencoder, small_image
-from skemd._autoencoder._quantization import train_quantized
+from skemd._autoencoder._dead_components import (
+    dead_components,
+    warn_of_dead_components,
+)
+from skemd._autoencoder._encoder_formats import check_exact, encoder_formats
+from skemd._autoencoder._fit import trained_network
+from skemd._autoencoder._loss import clone_that_shares
+from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
 from skemd._checks import check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
-from skemd._input._scaling import row_sums, to_leading_bit, with_sums
+from skemd._input._scaling import encoder_images, row_sums, with_sums
 from skemd._input._wafers import (
     check_charges,
-    check_training_parameters,
     is_lenient,
     resolve_layout,
     validated_cells,
     without_empty,
 )
+from skemd._number_formats._fixed_point import FixedPoint
+from skemd._regressor import EMDRegressor
 from skemd._training._checkpoint import checkpoint_of
-from skemd._training._lazy_rows import LazyRows
-from skemd._training._loop import train, training_options
 from skemd._training._network import Network
+from skemd._training._options import check_training_parameters
 from skemd.distance._exact import solve_pairs
-from skemd.layers._blocks import seeds_from
+from skemd.geometry import Geometry, Layout
 
 __all__ = ["EMDAutoencoder"]
 
@@ -48,33 +52,31 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     """Compress wafers to short codes and reconstruct them, judged by the EMD.
 
     The encoder is one convolution and one dense layer, small enough for the front-end
-    chip; the decoder mirrors it. Both see wafers divided by the power of two at or
-    below their sum, as the chip normalizes them.
+    chip; the decoder mirrors it. Wafers are divided by the power of two at or below
+    their sum first, as the chip normalizes them.
 
     Parameters
     ----------
-    loss : {"emdcnn", "emd", "sinkhorn", "telescope", "weighted_mse", "mse"} or \
-            callable, default="emdcnn"
-        What the reconstruction is trained for: the learned EMD; the exact one, solved
-        for each batch; the EMD smoothed by entropy; squared errors at three
-        resolutions (wafer only); squared errors weighted by the larger charge;
-        or plain squared errors. A callable is ``loss(y_true, y_pred)`` in keras.ops
-        on two tensors of shape (n_samples, n_cells) with one value a sample, such as
-        the objects of :mod:`skemd.losses`.
+    loss : str or callable, default="emdcnn"
+        What the reconstruction is trained for: a name from the list in
+        :mod:`skemd.losses`, such as "emd" for the exact EMD and "emdcnn" for the
+        learned one. A callable is ``loss(y_true, y_pred)`` in keras.ops on two tensors
+        of shape (n_samples, n_cells) with one value a sample, such as the objects of
+        that module.
     emd_regressor : EMDRegressor or None, default=None
-        The learned EMD of ``loss="emdcnn"``, fitted; it is only read, and clones share
-        it. To search over several, wrap each in scikit-learn's FrozenEstimator. None
-        for the one that ships with the package or, for other geometries than the
-        wafer, one that is fitted on pairs drawn from `X`.
+        The fitted learned EMD for ``loss="emdcnn"``. It is never refitted, and clones
+        share it. To search over several, wrap each in scikit-learn's FrozenEstimator.
+        None uses the one that ships with the package. For geometries other than the
+        wafer, None fits one on pairs drawn from `X`.
     n_components : int, default=16
         Numbers in a code.
     latent_bits : int or None, default=None
         Bits of each number of a code, unsigned with one bit before the binary point;
         None for floating point.
     weight_bits : int or None, default=None
-        Bits of the encoder's weights and biases, the sign among them; the chip has 6.
+        Bits of the encoder's weights and biases, including the sign; the chip has 6.
     weight_integer_bits : int, default=0
-        How many of them, without the sign, stand before the binary point: 0 for
+        How many of them, not counting the sign, stand before the binary point: 0 for
         [-1, 1), as in the chip's registers; 1 for [-2, 2), as in published models.
     input_bits : int, FixedPoint or None, default=None
         Format of the encoder's images: bits, unsigned with one before the binary
@@ -83,17 +85,17 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Format of each layer's sums, before ReLU: bits, signed with three before the
         binary point (published models have 11), or any format.
     n_output_links : {2, 3, 4, 5} or None, default=None
-        Links that carry the code. They set the formats that are None to the published
-        ones: 3, 5, 7 or 9 bits for codes, 6 for weights, 8 for images, 11 for sums. A
-        code that does not fit the links is an error.
+        Links that carry the code. Formats that are None are set to the published ones
+        for so many links: 3, 5, 7 or 9 bits for codes, 6 for weights, 8 for images, 11
+        for sums. A code that does not fit the links is an error.
     encode_sum : bool, default=False
         Whether codes end with the wafer's sum, as the chip sends it: rounded down to
         an integer and then to a float of 5 bits of exponent and 4 of mantissa.
         `inverse_transform` then gives wafers of that sum. Charges should come in
         counts.
     float_fraction : float, default=0.0
-        Where there are formats, the part of the epochs that trains in floating point
-        before the roundings come in.
+        If there are formats, the part of the epochs that trains in floating point,
+        before the training with roundings.
     n_filters : int, default=8
         Filters of the encoder's convolution.
     kernel_size : int, default=3
@@ -102,11 +104,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Step of the encoder's convolution along sides of more than four pixels, so that
         both layouts of the wafer reach the dense layer as 4 x 4 images.
     layout : str, default="8x8"
-        Layout of the geometry in which the networks see rows of cells; images keep the
-        layout in which they come. The wafer's names stand for the first layout of any
-        other geometry.
+        Layout of the geometry in which the networks see rows of cells; images keep
+        their layout. For any other geometry the names of the wafer's layouts stand for
+        the first layout.
     epochs : int, default=50
-        Most passes over the wafers.
+        Largest number of passes over the wafers.
     batch_size : int, default=500
         Wafers a step.
     learning_rate : float, default=0.01
@@ -124,12 +126,12 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         1 for a progress bar on stderr.
     n_jobs : int or None, default=None
         How many joblib workers compute exact EMDs, in `score`, for ``loss="emd"`` and
-        for the labels of a regressor that is fitted here. None means one, and for the
-        loss a thread on each core, as Keras's backends have it.
+        for the labels of a regressor that is fitted here. None means one worker, but
+        for the loss one thread per core, as in Keras's backends.
     checkpoint_dir : str, path-like or None, default=None
-        Folder for the state after each epoch. A fit that was killed goes on from there
-        when it is started again with equal parameters and data, and a finished one is
-        read from there. Each fit needs a folder of its own.
+        Folder for the state after each epoch. A fit that was killed resumes there when
+        it is started again with equal parameters and data, and the result of a finished
+        one is read from there. Each fit needs its own folder.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on 48 cells; "line" takes any number, and
         `fit` leaves out rows without charge.
@@ -142,8 +144,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         The live networks: images to cells, images to codes, codes to images.
     input_format_, weight_format_, accumulator_format_, latent_format_ : FixedPoint \
             or None
-        What the encoder rounds to, half to even and saturating; None where it does
-        not.
+        The formats of the encoder's stages, which round half to even and saturate;
+        None where it does not round.
     dead_components_ : ndarray of int
         Components of the code that are the same for all wafers of fit.
     emd_regressor_ : EMDRegressor or None
@@ -162,7 +164,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     See Also
     --------
     WaferRemapper : Makes images of rows of cells.
-    skemd.metrics.emd_scorer : Scores reconstructions behind any preprocessing.
+    skemd.metrics.emd_scorer : Scores reconstructions after any preprocessing.
 
     References
     ----------
@@ -180,8 +182,26 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     (500, 16)
     """
 
-    # No metadata that pipelines or searches should hand on.
+    # Pipelines and searches should not route `out` as metadata.
     __metadata_request__predict: ClassVar = {"out": UNUSED}
+    _fitted_attributes: ClassVar = {
+        "n_features_in_": int,
+        "geometry_": Geometry,
+        "layout_": Layout,
+        "network_": Network,
+        "history_": dict,
+        "n_iter_": int,
+        "typical_sum_": int | float,
+        "dead_components_": np.ndarray,
+        "emd_regressor_": EMDRegressor | None,
+        "input_format_": FixedPoint | None,
+        "weight_format_": FixedPoint | None,
+        "accumulator_format_": FixedPoint | None,
+        "latent_format_": FixedPoint | None,
+        "_returns_images": bool,
+        "_encodes_sum": bool,
+        "_n_features_out": int,
+    }
 
     def __init__(
         self,
@@ -263,11 +283,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         RuntimeError
             If another fit is using `checkpoint_dir`.
         OSError
-            If a checkpoint cannot be written. Behind the first epoch this is fitted
-            all the same, with the best weights so far.
+            If a checkpoint cannot be written. If that happens after the first epoch,
+            the estimator is fitted with the best weights so far.
 
         Warns
         -----
+        ConvergenceWarning
+            If the training is interrupted with Ctrl-C; the best weights so far are
+            kept.
         UserWarning
             If components of the code are dead; in floating point from 1,000 wafers on.
         """
@@ -281,13 +304,41 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         layout = resolve_layout(geometry, layout_name or self.layout)
-        config = self._network_config(layout)
-        _, small_shape = small_image(layout.shape, self.strides, self.n_filters)
-        n_products = self.kernel_size**2 * layout.shape[2], int(np.prod(small_shape))
-        check_exact(formats, *n_products)
+        check_exact(
+            formats,
+            *products_per_sum(
+                layout.shape, self.n_filters, self.kernel_size, self.strides
+            ),
+        )
         with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
-            self._train(X, config, formats, geometry, layout, checkpoint)
+            network, result, codes, regressor = trained_network(
+                self, X, formats, geometry, layout, checkpoint
+            )
+            self.network_ = network
+            self.history_ = result.history
+            self.n_iter_ = len(self.history_["loss"])
+            self.emd_regressor_ = regressor
+            self.dead_components_ = dead_components(codes)
+            self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
+            self.geometry_ = geometry
+            self.layout_ = layout
+            for name, number_format in formats.items():
+                setattr(self, f"{name}_", number_format)
             self._returns_images = layout_name is not None
+            self._encodes_sum = bool(self.encode_sum)
+            self._n_features_out = self.n_components + self._encodes_sum
+            # A regressor that was fitted here has warned by itself.
+            self._interruption = result.interruption or getattr(
+                regressor, "_interruption", None
+            )
+            if result.interruption is not None:
+                warnings.warn(result.interruption, ConvergenceWarning, stacklevel=2)
+            warn_of_dead_components(
+                self.dead_components_,
+                self.n_components,
+                len(X),
+                few_bits=any(formats.values()),
+            )
         return self
 
     def transform(self, X):
@@ -302,14 +353,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         codes : ndarray of shape (n_samples, n_components)
             float32, not negative. A wafer without charge gives zeros. With
-            `encode_sum` there is a column more, the sums as they are sent.
+            `encode_sum` there is one more column, the sums as the chip sends them.
         """
         check_is_fitted(self)
         X = self._validated(X)
         return map_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
     def inverse_transform(self, X):
-        """Decode codes to wafers of the charge that was typical in `fit`.
+        """Decode codes to wafers with the typical charge of the wafers in `fit`.
 
         Parameters
         ----------
@@ -321,8 +372,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         wafers : ndarray of shape (n_samples, n_cells), or images
             In the form in which `fit` saw wafers: rows of cells, or images of that
             layout. Without `encode_sum` a code does not hold a wafer's total charge, so
-            each wafer gets the median one of `fit`, which is right for what stands in
-            front of this in a pipeline; `predict` keeps the sums.
+            each wafer gets the median charge of the wafers in `fit`, which is on the
+            scale that earlier steps of a pipeline expect; `predict` keeps the sums.
         """
         check_is_fitted(self)
         codes = checked_codes(X, self, self._n_features_out)
@@ -334,7 +385,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
 
     def predict(self, X, *, out=None):
-        """Encode wafers and decode them again, each with its own total charge.
+        """Encode and decode wafers, and give each its own total charge.
 
         Parameters
         ----------
@@ -347,13 +398,17 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Returns
         -------
         wafers : ndarray of shape (n_samples, n_cells)
-            Charges in the unit of `X`, always as rows of cells, whatever the form of
-            `X`. A wafer without charge gives zeros. It is `out`, if that was given.
+            Charges in the unit of `X`, as rows of cells even if `X` holds images. A
+            wafer without charge gives zeros. This is `out`, if that is given.
         """
         check_is_fitted(self)
         X = self._validated(X)
         check_out(out, X.shape, "EMDAutoencoder.predict")
-        return map_chunks(lambda chunk: self._reconstructed(X[chunk]), len(X), out)
+
+        def reconstructed(chunk):
+            return self._reconstructed(X[chunk], row_sums(X[chunk]))
+
+        return map_chunks(reconstructed, len(X), out)
 
     def score(self, X, y=None):
         """Return minus the mean exact EMD between wafers and their reconstructions.
@@ -374,7 +429,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X = self._validated(X, allow_empty=False)
 
         def distances(chunk):
-            # Tiny charges would vanish among the cells in their own unit.
+            # With unit sums, since tiny charges would underflow in their own unit.
             found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
             check_charges(found, "EMDAutoencoder.score (reconstructions)")
             return solve_pairs(X[chunk], found, self.geometry_, n_jobs=self.n_jobs)[0]
@@ -391,17 +446,17 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def encoder_(self):
         """The live Keras model from images to codes."""
         check_is_fitted(self)
-        return self.network_.submodel("encoder")
+        return self.network_.submodel(ENCODER)
 
     @property
     def decoder_(self):
         """The live Keras model from codes to images."""
         check_is_fitted(self)
-        return self.network_.submodel("decoder")
+        return self.network_.submodel(DECODER)
 
     def __sklearn_clone__(self):
-        # A clone of a regressor would not be fitted, but one that the user passes in
-        # is a frozen part of the loss: searches and pipelines share it.
+        # A clone of the regressor would not be fitted, but the one that the user passes
+        # is a frozen part of the loss. Searches and pipelines share it.
         return clone_that_shares(self, "emd_regressor")
 
     def __sklearn_is_fitted__(self):
@@ -430,53 +485,6 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             n_output_links=self.n_output_links,
         )
 
-    def _network_config(self, layout):
-        return {
-            "image_shape": layout.shape,
-            "cell_to_pixel": layout.cell_to_pixel.tolist(),
-            "n_components": self.n_components,
-            "n_filters": self.n_filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-        }
-
-    def _train(self, X, config, formats, geometry, layout, checkpoint):
-        """Train on checked wafers and keep what comes of it."""
-        rng = checkpoint.random_state(self.random_state)
-        loss, self.emd_regressor_ = autoencoder_loss(self, X, geometry, rng, checkpoint)
-        # Made for each batch, since all of them may be more than the memory holds.
-        cells = LazyRows(to_leading_bit, X)
-        images = LazyRows(lambda rows: layout.apply(to_leading_bit(rows)), X)
-        network = Network.untrained(build_autoencoder, config, seeds_from(rng))
-        network, self.history_ = train_quantized(
-            network,
-            formats,
-            functools.partial(
-                train,
-                inputs=images,
-                targets=cells,
-                loss=loss,
-                checkpoint=checkpoint,
-                **training_options(self),
-            ),
-            images,
-            rng=rng,
-            epochs=self.epochs,
-            float_fraction=self.float_fraction,
-            patience=self.patience,
-            label=f"EMDAutoencoder({name_of_loss(self.loss)})",
-        )
-        self.network_ = network.pull_weights()
-        for name, number_format in formats.items():
-            setattr(self, f"{name}_", number_format)
-        codes = network.predict(images, submodel="encoder")
-        self.dead_components_ = dead_components(codes, any(formats.values()))
-        self.geometry_, self.layout_ = geometry, layout
-        self.n_iter_ = len(self.history_["loss"])
-        self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
-        self._encodes_sum = bool(self.encode_sum)
-        self._n_features_out = self.n_components + self._encodes_sum
-
     def _validated(self, X, allow_empty=True):
         X, _, _ = validated_cells(
             self, X, geometry=self.geometry_, reset=False, allow_empty=allow_empty
@@ -484,20 +492,16 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return X
 
     def _encoded(self, X):
-        codes = self.network_.predict(
-            self.layout_.apply(to_leading_bit(X)), submodel="encoder"
-        )
+        codes = self.network_.predict(encoder_images(X, self.layout_), ENCODER)
         codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
         return with_sent_sums(codes, row_sums(X)) if self._encodes_sum else codes
 
     def _decoded(self, codes, sums):
-        images = self.network_.predict(codes, submodel="decoder")
+        images = self.network_.predict(codes, DECODER)
         check_decoded(images, codes)
         cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
 
-    def _reconstructed(self, X, sums=None):
-        sums = row_sums(X) if sums is None else sums
-        return with_sums(
-            self.network_.predict(self.layout_.apply(to_leading_bit(X))), sums
-        )
+    def _reconstructed(self, X, sums):
+        cells = self.network_.predict(encoder_images(X, self.layout_))
+        return with_sums(cells, sums)

@@ -1,4 +1,8 @@
-"""The loss of an autoencoder, and the learned EMD that it may need."""
+"""The loss of an autoencoder: what its parameters ask for, as a callable.
+
+Names are those of the table in :mod:`skemd.losses._table`. The learned EMD among them
+needs a fitted regressor, which is found or fitted here.
+"""
 
 import copy
 
@@ -11,17 +15,12 @@ from skemd._checks import check_choice
 from skemd._regressor import EMDRegressor
 from skemd.datasets import make_pairs
 from skemd.geometry import hgcal_wafer
-from skemd.losses._squared_errors import (
-    MeanSquaredError,
-    TelescopeLoss,
-    WeightedMeanSquaredError,
-)
-from skemd.losses._transport import ExactEMD, LearnedEMD, SinkhornDivergence
+from skemd.losses._table import LOSSES
 
-__all__ = ["autoencoder_loss", "name_of_loss"]
+__all__ = ["autoencoder_loss", "clone_that_shares", "name_of_loss", "resolve_loss"]
 
-# Pairs on which a learned EMD is fitted where none ships, but not many more than few
-# wafers can tell.
+# Pairs on which a learned EMD is fitted where none ships, and how many of them a wafer
+# supports.
 _MAX_PAIRS = 100_000
 _PAIRS_PER_WAFER = 20
 _NETWORK = {"head": "potential", "n_conv_layers": 0, "n_dense_layers": 2}
@@ -33,15 +32,15 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
     Parameters
     ----------
     autoencoder : EMDAutoencoder
-        Whose parameters `loss` and `emd_regressor` say what is wanted.
+        The estimator; its parameters `loss` and `emd_regressor` name the loss.
     X : ndarray of shape (n_samples, n_cells)
-        Wafers to draw pairs from, should a regressor have to be fitted.
+        Wafers to draw pairs from, if a regressor has to be fitted.
     geometry : Geometry
-        Of the wafers.
+        The geometry of the wafers.
     rng : numpy.random.RandomState
         Determines that fit.
     checkpoint : Checkpoint
-        Within whose folder that fit leaves its state.
+        In a subfolder of its folder that fit leaves its state.
 
     Returns
     -------
@@ -50,13 +49,71 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
     regressor : EMDRegressor or None
         The one that was fitted here.
     """
-    if not isinstance(autoencoder.loss, str) or autoencoder.loss != "emdcnn":
-        return resolve_loss(autoencoder.loss, geometry, autoencoder.n_jobs), None
+    loss, regressor, fitted_here = autoencoder.loss, None, None
+    if isinstance(loss, str) and loss in LOSSES and "regressor" in LOSSES[loss].given:
+        regressor = _ready_regressor(autoencoder, geometry)
+        if regressor is None:
+            regressor = _fitted_regressor(autoencoder, X, geometry, rng, checkpoint)
+            fitted_here = regressor
+    return resolve_loss(loss, geometry, autoencoder.n_jobs, regressor), fitted_here
+
+
+def resolve_loss(loss, geometry, n_jobs=None, regressor=None):
+    """Turn the `loss` parameter of an estimator into a callable.
+
+    Parameters
+    ----------
+    loss : str or callable
+        A name of the table of losses, or ``loss(y_true, y_pred)`` -> one value a
+        sample.
+    geometry : Geometry
+        The geometry of the cells.
+    n_jobs : int or None, default=None
+        How many workers compute exact EMDs.
+    regressor : EMDRegressor or None, default=None
+        The learned EMD, for losses that need one.
+
+    Returns
+    -------
+    loss : callable
+        In keras.ops, one value a sample.
+
+    Raises
+    ------
+    ValueError
+        If the loss is unknown or does not work with the geometry.
+    """
+    if not isinstance(loss, str):
+        if not callable(loss):
+            raise ValueError(f"loss must be a name or a callable; got {loss!r}.")
+        # Keras's loss objects average when called; the training loop does it itself.
+        return loss.call if isinstance(loss, keras.losses.Loss) else loss
+    check_choice(loss, "loss", sorted(LOSSES))
+    row = LOSSES[loss]
+    if row.wafer_only and geometry != hgcal_wafer():
+        *others, last = (
+            repr(name) for name in sorted(LOSSES) if not LOSSES[name].wafer_only
+        )
+        raise ValueError(
+            f"loss={loss!r} is made for the trigger cells of the wafer; it does not "
+            f"work with the {geometry.name} geometry. Use {', '.join(others)} or "
+            f"{last}."
+        )
+    offered = {"geometry": geometry, "n_jobs": n_jobs, "regressor": regressor}
+    return row.loss(**{name: offered[name] for name in row.given}).call
+
+
+def _ready_regressor(autoencoder, geometry):
+    """Return the regressor of the user, or the one that ships, or None."""
     if autoencoder.emd_regressor is not None:
-        regressor = _checked_regressor(autoencoder.emd_regressor, geometry)
-        return LearnedEMD(regressor).call, None
+        return _checked_regressor(autoencoder.emd_regressor, geometry)
     if geometry == hgcal_wafer():
-        return LearnedEMD(EMDRegressor.from_pretrained("hgcal-wafer")).call, None
+        return EMDRegressor.from_pretrained("hgcal-wafer")
+    return None
+
+
+def _fitted_regressor(autoencoder, X, geometry, rng, checkpoint):
+    """Return a regressor that is fitted on pairs of the wafers."""
     regressor = EMDRegressor(
         **_NETWORK,
         geometry=geometry,
@@ -70,9 +127,8 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
         X, n_pairs, geometry=geometry, n_jobs=autoencoder.n_jobs, random_state=rng
     )
     regressor.fit(pairs, distances)
-    # The folder belongs to this fit, not to whoever fits the regressor again.
-    regressor.set_params(checkpoint_dir=None)
-    return LearnedEMD(regressor).call, regressor
+    # The folder belongs to the fit of the autoencoder, not to later ones.
+    return regressor.set_params(checkpoint_dir=None)
 
 
 def _checked_regressor(regressor, geometry):
@@ -99,79 +155,31 @@ def _checked_regressor(regressor, geometry):
 
 
 def name_of_loss(loss):
-    """Return what the progress bar calls a loss."""
+    """Return the name of a loss in the progress bar."""
     return loss if isinstance(loss, str) else getattr(loss, "name", "own loss")
 
 
-# What each name makes, given the geometry of the cells and the number of workers.
-LOSSES = {
-    "emd": lambda geometry, n_jobs: ExactEMD(geometry, n_jobs=n_jobs),
-    "sinkhorn": lambda geometry, n_jobs: SinkhornDivergence(geometry),
-    "telescope": lambda geometry, n_jobs: TelescopeLoss(),
-    "weighted_mse": lambda geometry, n_jobs: WeightedMeanSquaredError(),
-    "mse": lambda geometry, n_jobs: MeanSquaredError(),
-}
-
-
-def resolve_loss(loss, geometry, n_jobs=None):
-    """Turn the `loss` parameter of an estimator into a callable.
-
-    Parameters
-    ----------
-    loss : str or callable
-        A key of `LOSSES`, or ``loss(y_true, y_pred)`` -> one value a sample.
-    geometry : Geometry
-        The geometry of the cells.
-    n_jobs : int or None, default=None
-        How many workers compute exact EMDs.
-
-    Returns
-    -------
-    loss : callable
-        In keras.ops, one value a sample.
-
-    Raises
-    ------
-    ValueError
-        If the loss is unknown or does not work with the geometry.
-    """
-    if not isinstance(loss, str):
-        if not callable(loss):
-            raise ValueError(f"loss must be a name or a callable; got {loss!r}.")
-        # Keras's loss objects average when called; the training loop does it itself.
-        return loss.call if isinstance(loss, keras.losses.Loss) else loss
-    # "emdcnn" needs a regressor, which the estimator provides before it comes here.
-    check_choice(loss, "loss", ("emdcnn", *LOSSES))
-    if loss == "telescope" and geometry != hgcal_wafer():
-        raise ValueError(
-            "loss='telescope' sums the trigger cells of the wafer; it does not work "
-            f"with the {geometry.name} geometry. Use 'emd', 'emdcnn', 'sinkhorn', "
-            "'mse' or 'weighted_mse'."
-        )
-    return LOSSES[loss](geometry, n_jobs).call
-
-
 def clone_that_shares(estimator, part):
-    """Return an unfitted estimator with the same parameters and the very same part.
+    """Return an unfitted clone that shares one parameter with the estimator.
 
     Parameters
     ----------
     estimator : estimator
-        What to clone.
+        The estimator to clone.
     part : str
-        The parameter that is handed over as it is, not cloned.
+        The parameter that both share, instead of a clone of it.
 
     Returns
     -------
     twin : estimator
-        Of the same class.
+        An estimator of the same class.
     """
     parameters = {
         name: value if name == part else clone(value, safe=False)
         for name, value in estimator.get_params(deep=False).items()
     }
     twin = type(estimator)(**parameters)
-    # What scikit-learn's own clone takes along.
+    # scikit-learn's own clone copies these, too.
     for name in ("_metadata_request", "_sklearn_output_config"):
         if hasattr(estimator, name):
             setattr(twin, name, copy.deepcopy(getattr(estimator, name)))

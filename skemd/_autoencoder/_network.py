@@ -1,4 +1,4 @@
-"""The encoder for the chip and the decoder behind the link, as a pure builder."""
+"""The builder of the networks: the encoder on the chip, the decoder behind the link."""
 
 import dataclasses
 
@@ -9,11 +9,13 @@ from skemd._backend import keras
 from skemd._same_padding import output_grid
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer, flattened
 
-__all__ = ["build_autoencoder", "small_image"]
+__all__ = ["DECODER", "ENCODER", "build_autoencoder", "products_per_sum", "small_image"]
 
-# Below four pixels there is nothing left to stride over.
+# The names of the two models within the autoencoder.
+ENCODER, DECODER = "encoder", "decoder"
+# Sides of so many pixels or fewer are not strided over.
 _MIN_STRIDED_SIDE = 4
-# Mean sum of wafers that are normalized to their leading bit.
+# Mean sum of wafers divided by the power of two at or below their sum.
 _TYPICAL_SUM = 1.5
 
 
@@ -35,89 +37,137 @@ def build_autoencoder(
 
     With the defaults of :class:`skemd.EMDAutoencoder` these are the networks of the
     paper: 2,144 and 2,833 parameters for the layout "8x8", 2,288 and 2,979 for
-    "4x4x3", where both encoders hand a 4 x 4 image to their dense layer. The formats
-    make the encoder round as the chip does, in this order: the image; kernel and bias
-    of each layer; each layer's sums, before ReLU; the code.
+    "4x4x3", where both encoders pass a 4 x 4 image to their dense layer. With formats
+    the encoder rounds as the chip does, in this order: the image; kernel and bias of
+    each layer; each layer's sums, before ReLU; the code.
 
     Parameters
     ----------
     image_shape : (int, int, int)
         Shape of the layout.
     cell_to_pixel : sequence of int
-        The layout's, see :class:`skemd.geometry.Layout`.
+        The attribute of the layout, see :class:`skemd.geometry.Layout`.
     n_components : int
         Numbers in a code.
     n_filters, kernel_size : int
-        Of the convolutions.
+        Number of filters of the convolutions, and their height and width.
     strides : int
         Step of the convolution along sides of more than four pixels.
     seeds : iterator of int
         Seeds of the initializers.
     input_format, weight_format, accumulator_format, latent_format : FixedPoint or \
             None, default=None
-        What the encoder rounds to; None for floating point.
+        Formats of the encoder's stages; None for floating point.
 
     Returns
     -------
     autoencoder : keras.Model
-        Takes images, gives cells of shape (n_samples, n_cells). Its layers "encoder"
-        (images to codes) and "decoder" (codes to images) are models themselves.
+        Takes images and gives cells of shape (n_samples, n_cells). Its submodels
+        `ENCODER` and `DECODER` go from images to codes and from codes to images.
 
     Raises
     ------
     ValueError
-        If there is one cell only, whose share of a wafer is always the same.
+        If there is only one cell, whose share of a wafer is always the same.
     """
     if len(cell_to_pixel) < 2:
         raise ValueError(f"an autoencoder needs two cells; got {len(cell_to_pixel)}")
-    height, width, channels = image_shape
     steps, small_shape = small_image(image_shape, strides, n_filters)
+    encoder = _encoder(
+        image_shape,
+        n_components,
+        n_filters,
+        kernel_size,
+        steps,
+        seeds,
+        input_format=input_format,
+        weight_format=weight_format,
+        accumulator_format=accumulator_format,
+        latent_format=latent_format,
+    )
+    mean_charge = _TYPICAL_SUM / len(cell_to_pixel)
+    decoder = _decoder(
+        image_shape, small_shape, n_components, kernel_size, steps, seeds, mean_charge
+    )
+    to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **FLOAT32)
+    image = keras.Input(image_shape, name="image", **FLOAT32)
+    return keras.Model(image, to_cells(decoder(encoder(image))), name="autoencoder")
 
+
+def _encoder(
+    image_shape,
+    n_components,
+    n_filters,
+    kernel_size,
+    steps,
+    seeds,
+    *,
+    input_format,
+    weight_format,
+    accumulator_format,
+    latent_format,
+):
+    """Return the model from images to codes: a convolution and a dense layer."""
+    # Sums are rounded before ReLU, which then is a separate step.
+    activation = "relu" if accumulator_format is None else None
     image = keras.Input(image_shape, name="image", **FLOAT32)
     x = _rounded(image, input_format, "quantized_image")
-    # Sums are rounded before ReLU, which then is a step of its own.
-    activation = "relu" if accumulator_format is None else None
-    conv = layers.GridConv2D
-    like_conv2d = (n_filters, kernel_size, steps, activation, seeds)
-    x = conv_layer("conv", conv, *like_conv2d, weight_format=weight_format)(x)
+    x = conv_layer(
+        "conv",
+        layers.GridConv2D,
+        n_filters,
+        kernel_size,
+        steps,
+        activation,
+        seeds,
+        weight_format=weight_format,
+    )(x)
     x = flattened(_rounded_relu(x, accumulator_format, "conv"))
-    x = dense_layer(n_components, next(seeds), "code", activation, None, weight_format)(
-        x
-    )
+    x = dense_layer(
+        n_components, next(seeds), "code", activation, weight_format=weight_format
+    )(x)
     x = _rounded_relu(x, accumulator_format, "code")
     x = _rounded(x, latent_format, "quantized_code")
-    encoder = keras.Model(image, x, name="encoder")
+    return keras.Model(image, x, name=ENCODER)
 
+
+def _decoder(
+    image_shape, small_shape, n_components, kernel_size, steps, seeds, mean_charge
+):
+    """Return the model from codes to images: the encoder's layers in reverse."""
+    height, width, channels = image_shape
     code = keras.Input((n_components,), name="code", **FLOAT32)
-    x = dense_layer(int(np.prod(small_shape)), next(seeds), "dense", activation="relu")(
-        code
-    )
+    n_inputs = int(np.prod(small_shape))
+    x = dense_layer(n_inputs, next(seeds), "dense", "relu")(code)
     x = keras.layers.Reshape(small_shape, name="reshape", **FLOAT32)(x)
-    transpose = layers.GridConv2DTranspose
-    x = conv_layer("deconv", transpose, n_filters, kernel_size, steps, "relu", seeds)(x)
+    x = conv_layer(
+        "deconv",
+        layers.GridConv2DTranspose,
+        small_shape[2],
+        kernel_size,
+        steps,
+        "relu",
+        seeds,
+    )(x)
     # An odd side comes back one pixel too long.
     x = x[:, :height, :width, :]
-    # A wafer divided by the power of two below its sum has a sum of about 1.5. Starting
-    # there keeps the first steps from driving units into ReLU's dead side.
-    share = _TYPICAL_SUM / len(cell_to_pixel)
     x = conv_layer(
         "pixels",
-        transpose,
+        layers.GridConv2DTranspose,
         channels,
         kernel_size,
         1,
         "sigmoid",
         seeds,
-        bias=keras.initializers.Constant(np.log(share / (1 - share))),
+        # Pixels that start at the mean charge of a cell keep the first steps from
+        # driving units into ReLU's dead side.
+        bias=keras.initializers.Constant(np.log(mean_charge / (1 - mean_charge))),
     )(x)
-    decoder = keras.Model(code, x, name="decoder")
-
-    to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **FLOAT32)
-    return keras.Model(image, to_cells(decoder(encoder(image))), name="autoencoder")
+    return keras.Model(code, x, name=DECODER)
 
 
 def small_image(image_shape, strides, n_filters):
-    """Return the encoder's steps along both sides, and what its convolution gives.
+    """Return the encoder's steps along both sides, and the shape that results.
 
     Parameters
     ----------
@@ -131,13 +181,32 @@ def small_image(image_shape, strides, n_filters):
     steps : (int, int)
         1 along sides that are too short to stride over.
     shape : (int, int, int)
-        Height, width and filters.
+        Height, width and number of filters of the convolution's output.
     """
     height, width, _ = image_shape
     steps = tuple(
         strides if side > _MIN_STRIDED_SIDE else 1 for side in (height, width)
     )
     return steps, (*output_grid((height, width), steps), n_filters)
+
+
+def products_per_sum(image_shape, n_filters, kernel_size, strides):
+    """Return how many products each sum of the encoder's two layers adds up.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Shape of the layout.
+    n_filters, kernel_size, strides : int
+        As in :func:`build_autoencoder`.
+
+    Returns
+    -------
+    n_conv_products, n_dense_products : int
+        For the convolution and for the dense layer.
+    """
+    _, small_shape = small_image(image_shape, strides, n_filters)
+    return kernel_size**2 * image_shape[2], int(np.prod(small_shape))
 
 
 def _rounded(x, number_format, name):

@@ -1,32 +1,36 @@
-"""Training for few bits: a start that fills the formats, then with the roundings.
+"""Training for few bits: first fill the ranges of the formats, then train with them.
 
-Rounding hurts least where numbers use the whole range of their format. ReLU lets a
-positive factor through, so a filter may be made larger and what reads it smaller by the
-same factor, and a component of the code likewise: the network stays the same function,
-but weights and codes fill their ranges. From there on the training sees all roundings.
-It may also train in floating point for a while before.
+Rounding costs least where numbers use the whole range of their format. ReLU commutes
+with a positive factor, so a filter may be made larger, and the weights that read it
+smaller by the same factor, and a component of the code likewise (M. Nagel et al.,
+"Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019,
+arXiv:1906.04721). The network remains the same function, but its weights and codes fill
+their ranges. From there on the training sees all roundings. Before that it may train in
+floating point for a while.
 """
 
 import copy
+import dataclasses
 
 import numpy as np
 
-from skemd._autoencoder._network import build_autoencoder
-from skemd._backend import weights_of
+from skemd._autoencoder._network import DECODER, ENCODER, build_autoencoder
+from skemd._backend import layers_with_weights, weights_of
+from skemd._training._loop import TrainingResult
 from skemd._training._network import Network
 
 __all__ = ["equalize_ranges", "train_quantized"]
 
-# Weights start inside of their range, with room to grow.
+# Weights start inside their range, with room to grow.
 _PART_OF_RANGE = 0.9
 # Codes above this quantile of their component start saturated.
 _CODE_QUANTILE = 0.999
-# But none starts beyond its range by more than this factor.
+# But no code starts beyond its range by more than this factor.
 _MOST_SATURATION = 4
 
 
 def train_quantized(
-    network, formats, run, images, *, rng, epochs, float_fraction, patience, label
+    network, formats, images, run, options, *, rng, float_fraction, label
 ):
     """Train in floating point, then with the encoder's formats, if there are any.
 
@@ -35,59 +39,63 @@ def train_quantized(
     network : Network
         An autoencoder without formats, untrained.
     formats : dict of str to FixedPoint or None
-        The builder's, by name.
-    run : callable
-        ``run(model, epochs=, rng=, label=, stage=)`` trains and returns the history.
+        The formats of the encoder's stages, by the names that the builder gives them.
     images : ndarray of shape (n_samples, height, width, channels)
-        What the network trains on.
+        The images on which the network trains.
+    run : callable
+        ``run(model, options=, rng=, label=, stage=)`` -> TrainingResult, trains a model
+        on these images.
+    options : TrainingOptions
+        Its epochs are the sum of both parts.
     rng : numpy.random.RandomState
         Determines split and order.
-    epochs : int
-        Of both parts together.
     float_fraction : float
-        Part of the epochs in floating point; there is at least one epoch behind them.
-    patience : int
-        The one that `run` stops after.
+        Part of the epochs in floating point; at least one epoch follows them.
     label : str
-        What the progress bar starts with.
+        How the progress bar begins.
 
     Returns
     -------
     network : Network
-        One with the formats; the encoder's weights are numbers of theirs.
-    history : dict of lists
-        Of both parts.
+        With the formats, if there are any, and weights of the encoder that are numbers
+        of these formats.
+    result : TrainingResult
+        The result of both parts. If the first one is interrupted, there is no second.
     """
     if not any(formats.values()):
-        return network, run(network.model, rng=rng, label=label)
-    n_float = min(int(float_fraction * epochs), epochs - 1)
-    history, interrupted = {}, False
+        return network, run(network.model, options=options, rng=rng, label=label)
+    n_float = min(int(float_fraction * options.epochs), options.epochs - 1)
+    result = TrainingResult({})
     if n_float > 0:
-        # A copy of the random state, so that both parts set aside the same wafers.
-        history = run(
+        result = run(
             network.model,
-            epochs=n_float,
+            options=dataclasses.replace(options, epochs=n_float),
+            # A copy, so that both parts set aside the same wafers.
             rng=copy.deepcopy(rng),
             label=f"{label} in floating point",
             stage="floating_point",
         )
-        interrupted = _was_interrupted(history, n_float, patience)
     equalize_ranges(network, images, formats["weight_format"], formats["latent_format"])
     weights = network.pull_weights().weights
     network = Network(build_autoencoder, {**network.config, **formats}, weights)
-    if not interrupted:
-        last = run(network.model, epochs=epochs - n_float, rng=rng, label=label)
-        history = {name: history.get(name, []) + last[name] for name in last}
+    if result.interruption is None:
+        options = dataclasses.replace(options, epochs=options.epochs - n_float)
+        last = run(network.model, options=options, rng=rng, label=label)
+        history = {
+            name: result.history.get(name, []) + values
+            for name, values in last.history.items()
+        }
+        result = TrainingResult(history, last.interruption)
     if formats["weight_format"] is not None:
         _round_weights(network, formats["weight_format"])
-    return network, history
+    return network, result
 
 
 def equalize_ranges(network, images, weight_format, latent_format):
     """Rescale filters and components of a floating-point network in place.
 
-    Components that are dead, or that rounding would kill, are turned on as well; the
-    decoder has to learn to use them. But for these the network remains the same
+    Components that are dead, or that rounding would kill, are turned on as well, and
+    the decoder has to learn to use them. Apart from these the network remains the same
     function.
 
     Parameters
@@ -95,30 +103,28 @@ def equalize_ranges(network, images, weight_format, latent_format):
     network : Network
         An autoencoder without formats.
     images : ndarray of shape (n_samples, height, width, channels)
-        What it trains on.
+        The images on which it trains.
     weight_format, latent_format : FixedPoint or None
         The formats to come. Without one for the weights only components are scaled.
     """
-    conv, code = (
-        network.submodel("encoder").get_layer(name) for name in ("conv", "code")
-    )
-    dense = network.submodel("decoder").get_layer("dense")
+    conv, code = layers_with_weights(network.submodel(ENCODER))
+    dense, *_ = layers_with_weights(network.submodel(DECODER))
     if weight_format is not None:
         _equalize_filters(conv, code, _PART_OF_RANGE * weight_format.highest)
-    codes = network.predict(images, submodel="encoder")
+    codes = network.predict(images, submodel=ENCODER)
     codes = codes * _equalize_components(
         code, dense, codes, weight_format, latent_format
     )
-    # What rounds to zero for every wafer is as dead as what is zero.
+    # A component that rounds to zero for every wafer is as dead as one that is zero.
     dead = codes.max(axis=0) <= (latent_format.step / 2 if latent_format else 0)
     if dead.any():
         _revive(code, dense, dead)
-        codes = network.predict(images, submodel="encoder")
+        codes = network.predict(images, submodel=ENCODER)
         _equalize_components(code, dense, codes, weight_format, latent_format)
 
 
 def _revive(code, dense, dead):
-    """Turn components that are off for all wafers around, so that they are on."""
+    """Flip the sign of components that are off for all wafers, so that they are on."""
     sign = np.where(dead, -1, 1)
     code.set_weights([weight * sign for weight in weights_of(code)])
     kernel, bias = weights_of(dense)
@@ -142,7 +148,7 @@ def _equalize_components(code, dense, codes, weight_format, latent_format):
     factors = np.full(len(bias), np.inf)
     if latent_format is not None:
         largest = np.quantile(codes, _CODE_QUANTILE, axis=0)
-        # A component that is hardly ever on has no quantile to go by.
+        # The quantile of a component that is hardly ever on is zero.
         largest = np.maximum(largest, codes.max(axis=0) / _MOST_SATURATION)
         factors = np.minimum(factors, _ratio(latent_format.highest, largest))
     if weight_format is not None:
@@ -162,16 +168,6 @@ def _ratio(highest, largest):
 
 
 def _round_weights(network, weight_format):
-    """Leave the encoder's weights as what they are used as."""
-    for name in ("conv", "code"):
-        layer = network.submodel("encoder").get_layer(name)
+    """Leave the encoder with its weights as it rounds them."""
+    for layer in layers_with_weights(network.submodel(ENCODER)):
         layer.set_weights([weight_format.quantize(w) for w in weights_of(layer)])
-
-
-def _was_interrupted(history, epochs, patience):
-    """Tell from its history whether a training ended before it was done."""
-    n_epochs = len(history["loss"])
-    if n_epochs == epochs:
-        return False
-    watched = history.get("val_loss", [])
-    return not watched or n_epochs - 1 - int(np.argmin(watched)) < patience

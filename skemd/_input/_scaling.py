@@ -4,6 +4,7 @@ import numpy as np
 
 __all__ = [
     "NORMALIZATIONS",
+    "encoder_images",
     "normalized",
     "row_sums",
     "scaled",
@@ -65,6 +66,24 @@ def scaled(X, normalize):
 def to_leading_bit(X):
     """Return wafers as autoencoders see them: scaled with "msb", in float32."""
     return scaled(X, "msb").astype(np.float32)
+
+
+def encoder_images(X, layout):
+    """Return wafers as the images that an autoencoder's network takes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_cells)
+        Charges in any unit, not negative.
+    layout : Layout
+        How the cells lie in the images.
+
+    Returns
+    -------
+    images : ndarray of float32 of shape (n_samples, height, width, channels)
+        Each wafer divided by the power of two at or below its sum.
+    """
+    return layout.apply(to_leading_bit(X))
 
 
 def row_sums(X):

@@ -6,13 +6,12 @@ its layouts, and check widths and charges before any work starts. The smaller ch
 that the estimators share are here as well.
 """
 
-import os
 import warnings
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skemd._checks import as_numbers, check_container, check_number, format_rows
+from skemd._checks import as_numbers, check_container, format_rows
 from skemd.geometry import Geometry, hgcal_wafer, line
 
 
@@ -298,20 +297,3 @@ def check_width(width, expected, geometry, caller):
             f"{geometry.n_cells} cells, so {expected} columns were expected. Pass one "
             "column per cell, or the geometry of the data as geometry=."
         )
-
-
-def check_training_parameters(estimator):
-    """Check the parameters that the estimators with a network share."""
-    for name in ("n_filters", "kernel_size", "epochs", "batch_size", "patience"):
-        check_number(getattr(estimator, name), name, low=1, integer=True)
-    check_number(estimator.learning_rate, "learning_rate", low=0, open_ends=True)
-    check_number(
-        estimator.validation_fraction,
-        "validation_fraction",
-        low=0,
-        high=1,
-        open_ends=True,
-    )
-    folder = estimator.checkpoint_dir
-    if folder is not None and not isinstance(folder, (str, os.PathLike)):
-        raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")

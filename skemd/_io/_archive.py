@@ -1,9 +1,9 @@
-"""Files of arrays and JSON: nothing in them can run, and nothing damaged is believed.
+"""Files of arrays and JSON, which hold no code and are checked before they are read.
 
 A file is a plain NPZ, a ZIP archive of arrays that ``numpy.load`` opens as well, with a
 member ``header.json``. It is not compressed, so nothing in it can be larger than the
-file itself, and its last 64 bytes, the archive's comment, are the SHA-256 of all that
-stands before them: a file is checked as a whole before any of it is interpreted.
+file itself. Its last 64 bytes, the comment of the archive, are the SHA-256 of all bytes
+before them, so the whole file is checked before any of it is interpreted.
 """
 
 import errno
@@ -24,11 +24,11 @@ __all__ = ["FORMAT", "MOST_BYTES", "read_archive", "replace_file", "write_archiv
 
 # Goes up when older versions can no longer read what newer ones write.
 FORMAT = 1
-# Weights take a few million bytes; what is larger was not written here.
+# Weights take a few million bytes, so a larger file was not written here.
 MOST_BYTES = 2**28
 _DIGEST_LENGTH = 64
 _HEADER = "header.json"
-# What NumPy writes in front of an array in C order, see numpy.lib.format.
+# The header that NumPy writes before an array in C order, see numpy.lib.format.
 _NPY_START = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biuf][1248])', 'fortran_order': False, "
     rb"'shape': \(([0-9, ]{0,200})\), \} *\n",
@@ -37,16 +37,16 @@ _NPY_START = re.compile(
 
 
 def write_archive(path, header, arrays, *, most_bytes=MOST_BYTES):
-    """Write a file at once: it is there as a whole, or what was there before stays.
+    """Write a file as a whole, or leave an existing one as it was.
 
     Parameters
     ----------
     path : str or path-like
         Where to write.
     header : dict
-        JSON.
+        Values that JSON can hold.
     arrays : sequence of ndarray
-        Of numbers or truth values.
+        Arrays of numbers or truth values.
     most_bytes : int, default=MOST_BYTES
         How large the file may become.
 
@@ -71,31 +71,32 @@ def read_archive(path, kind, *, most_bytes=MOST_BYTES):
     Parameters
     ----------
     path : str or path-like
-        What to read.
+        The file to read.
     kind : str
-        What ``header["kind"]`` has to be.
+        The value that ``header["kind"]`` must have.
     most_bytes : int, default=MOST_BYTES
         How large the file may be.
 
     Returns
     -------
     header : dict
-        As it was written.
+        The header as it was written.
     arrays : list of ndarray
-        Likewise, read-only.
+        The arrays as they were written, read-only.
 
     Raises
     ------
     OSError
         If there is no such file, or it cannot be read.
     ValueError
-        If it is damaged, too large, of a newer format, or not such a file at all.
+        If it is damaged, too large, of a newer format, or was not written by
+        :func:`write_archive`.
     """
     content = _checked(path, _bytes_of(path, most_bytes))
     try:
         header, arrays = _unzipped(content)
         written_in, found = header["format"], header["kind"]
-    # A seal can be forged; whatever comes of that is the fault of the file.
+    # The checksum can be forged, so any error may be the fault of the file.
     except Exception as error:
         raise ValueError(f"{path} is damaged: {error!r}.") from error
     if type(written_in) is not int or written_in > FORMAT:
@@ -109,14 +110,14 @@ def read_archive(path, kind, *, most_bytes=MOST_BYTES):
 
 
 def replace_file(path, content):
-    """Write a file beside its place, and move it there when it is on the disk.
+    """Write a file under another name, and rename it when it is on the disk.
 
     Parameters
     ----------
     path : str or path-like
-        The place; what was there before is replaced.
+        The file; an existing one is replaced.
     content : bytes
-        All of the file.
+        The content of the file.
     """
     path = Path(path)
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
@@ -133,7 +134,7 @@ def replace_file(path, content):
 
 
 def _sync_folder(folder):
-    """Put the new name on the disk, too, where folders can be opened for that."""
+    """Write the new name to the disk, too, on systems that can open folders."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -164,7 +165,7 @@ def _sealed(content):
 
 def _bytes_of(path, most_bytes):
     status = os.stat(path)
-    # A pipe would wait for ever, and a device may never end.
+    # Reading a pipe may wait forever, and a device may never end.
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is no file of skemd: it is not a regular file.")
     if status.st_size > most_bytes:
@@ -173,12 +174,12 @@ def _bytes_of(path, most_bytes):
             f"{most_bytes}."
         )
     with open(path, "rb") as file:
-        # read() makes room for as many bytes as it may return.
+        # read() allocates as many bytes as it may return.
         return file.read(status.st_size)
 
 
 def _checked(path, content):
-    """Return a file's content if its seal is whole."""
+    """Return the content of a file if its checksum is right."""
     if not content.startswith(b"PK\x03\x04"):
         raise ValueError(
             f"{path} is no file of skemd: it does not begin as one. Such files are "

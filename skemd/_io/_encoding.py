@@ -1,11 +1,12 @@
-"""Values as JSON and arrays, and back: only what is listed here can come back.
+"""Values as JSON and arrays, and back; only the types that are listed here.
 
-JSON holds None, truth values, numbers, text and lists as they are. All else is an
-object with one key, which says what it is: a tuple, a dict, an array, a Geometry, a
-Layout, a FixedPoint or a RandomState. Nothing is looked up by a name from the file.
+JSON holds None, truth values, numbers, text and lists as they are. Everything else is
+an object with one key, its tag: a tuple, a dict, an array, a Geometry, a Layout, a
+FixedPoint or a RandomState. Nothing is looked up by a name from the file.
 """
 
 import os
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,9 +15,30 @@ from skemd.geometry import Geometry, Layout
 
 __all__ = ["Decoder", "encode"]
 
-# Distances and symmetries of all geometries in a file, in numbers that are computed.
+# How many numbers the distances and symmetries of all geometries of a file may take.
 _MOST_GEOMETRY = 2**25
 _MOST_PIXELS = 2**20
+
+# The types that are taken apart: their tags, and their parts in the order in which
+# Decoder puts them together.
+_PARTS = {
+    tuple: ("tuple", list),
+    Layout: ("layout", lambda layout: (layout.shape, layout.cell_to_pixel)),
+    Geometry: (
+        "geometry",
+        lambda geometry: (
+            geometry.positions,
+            list(geometry.layouts.items()),
+            list(geometry.symmetries),
+            geometry.name,
+        ),
+    ),
+    FixedPoint: (
+        "fixed_point",
+        lambda form: (form.bits, form.integer_bits, form.signed),
+    ),
+    np.random.RandomState: ("random_state", lambda state: state.get_state()),
+}
 
 
 def encode(value, arrays, encode_other=None):
@@ -25,22 +47,22 @@ def encode(value, arrays, encode_other=None):
     Parameters
     ----------
     value : object
-        What to encode.
+        The value.
     arrays : list of ndarray
-        Gets the arrays that the value holds.
+        The arrays that the value holds are appended to it.
     encode_other : callable or None, default=None
-        ``encode_other(value)`` -> JSON for values that are not listed above, or None
-        if it does not know them either.
+        ``encode_other(value)`` -> JSON for values of other types, or None for those
+        that it does not know either.
 
     Returns
     -------
     node : object
-        What :func:`json.dumps` takes.
+        Plain values that :func:`json.dumps` takes.
 
     Raises
     ------
     TypeError
-        If neither knows what the value is.
+        If the value is of no known type.
     """
 
     def inner(value):
@@ -61,9 +83,9 @@ def encode(value, arrays, encode_other=None):
         return {"names": value.tolist()}
     if type(value) is dict:
         return {"dict": [[inner(key), inner(item)] for key, item in value.items()]}
-    for type_, (tag, parts_of) in _PARTS.items():
-        if type(value) is type_:
-            return {tag: [inner(part) for part in parts_of(value)]}
+    if type(value) in _PARTS:
+        tag, parts_of = _PARTS[type(value)]
+        return {tag: [inner(part) for part in parts_of(value)]}
     node = None if encode_other is None else encode_other(value)
     if node is None:
         raise TypeError(f"{value!r} is nothing that a file of skemd can hold")
@@ -73,18 +95,18 @@ def encode(value, arrays, encode_other=None):
 class Decoder:
     """Turn JSON back into values.
 
+    A subclass that reads further objects extends `makers`.
+
     Parameters
     ----------
     arrays : list of ndarray
-        As they were read. Each may be used once, so that what a file holds cannot grow.
-    others : dict of str to callable, default={}
-        ``others[tag](body, decoder)`` -> value for objects with this key.
+        The arrays of the file. Each may be used once, so that decoding a file never
+        takes much more memory than the file itself.
     """
 
-    def __init__(self, arrays, others=None):
+    def __init__(self, arrays):
         self._arrays = dict(enumerate(arrays))
         self._geometry_left = _MOST_GEOMETRY
-        self._makers = {**_MAKERS, **(others or {})}
 
     def decode(self, node):
         """Return the value of a node.
@@ -99,21 +121,21 @@ class Decoder:
         if type(node) is list:
             return [self.decode(item) for item in node]
         ((tag, body),) = node.items()
-        if tag not in self._makers:
+        if tag not in self.makers:
             raise ValueError(f"{tag!r} is nothing that can be read")
-        return self._makers[tag](body, self)
+        return self.makers[tag](self, body)
 
     def _array(self, number):
         return self._arrays.pop(number).copy()
 
-    def _geometry(self, parts):
-        positions, layouts, symmetries, name = self.decode(parts)
-        n_cells, n_dimensions = positions.shape
-        # Distances are computed anew, which takes far more room than positions.
-        self._geometry_left -= n_cells**2 * (n_dimensions + len(symmetries))
-        if self._geometry_left < 0:
-            raise ValueError("its geometries are too large")
-        return Geometry(positions, dict(layouts), symmetries, name=name)
+    def _names(self, names):
+        return np.array(names, dtype=object)
+
+    def _dict(self, items):
+        return dict(map(self.decode, items))
+
+    def _tuple(self, items):
+        return tuple(map(self.decode, items))
 
     def _layout(self, parts):
         shape, cell_to_pixel = self.decode(parts)
@@ -121,37 +143,31 @@ class Decoder:
             raise ValueError(f"a layout of shape {shape} is too large")
         return Layout(shape, cell_to_pixel)
 
+    def _geometry(self, parts):
+        positions, layouts, symmetries, name = self.decode(parts)
+        n_cells, n_dimensions = positions.shape
+        # Distances are computed anew, which takes far more memory than positions.
+        self._geometry_left -= n_cells**2 * (n_dimensions + len(symmetries))
+        if self._geometry_left < 0:
+            raise ValueError("its geometries are too large")
+        return Geometry(positions, dict(layouts), symmetries, name=name)
+
+    def _fixed_point(self, parts):
+        return FixedPoint(*self.decode(parts))
+
     def _random_state(self, parts):
         random_state = np.random.RandomState()
         random_state.set_state(tuple(self.decode(parts)))
         return random_state
 
-
-_PARTS = {
-    tuple: ("tuple", list),
-    Layout: ("layout", lambda layout: (layout.shape, layout.cell_to_pixel)),
-    Geometry: (
-        "geometry",
-        lambda geometry: (
-            geometry.positions,
-            list(geometry.layouts.items()),
-            list(geometry.symmetries),
-            geometry.name,
-        ),
-    ),
-    FixedPoint: (
-        "fixed_point",
-        lambda form: (form.bits, form.integer_bits, form.signed),
-    ),
-    np.random.RandomState: ("random_state", lambda state: state.get_state()),
-}
-_MAKERS = {
-    "array": lambda number, decoder: decoder._array(number),
-    "names": lambda names, _: np.array(names, dtype=object),
-    "dict": lambda items, decoder: dict(map(decoder.decode, items)),
-    "tuple": lambda items, decoder: tuple(map(decoder.decode, items)),
-    "layout": lambda parts, decoder: decoder._layout(parts),
-    "geometry": lambda parts, decoder: decoder._geometry(parts),
-    "fixed_point": lambda parts, decoder: FixedPoint(*decoder.decode(parts)),
-    "random_state": lambda parts, decoder: decoder._random_state(parts),
-}
+    # The method for each tag.
+    makers: ClassVar = {
+        "array": _array,
+        "names": _names,
+        "dict": _dict,
+        "tuple": _tuple,
+        "layout": _layout,
+        "geometry": _geometry,
+        "fixed_point": _fixed_point,
+        "random_state": _random_state,
+    }

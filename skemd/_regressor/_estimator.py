@@ -1,7 +1,11 @@
 """EMDRegressor: a network that learns the earth mover's distance between two wafers."""
 
+import warnings
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -29,9 +33,11 @@ from skemd._regressor._targets import (
 )
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._lazy_rows import LazyRows
-from skemd._training._loop import train, training_options
+from skemd._training._loop import train
 from skemd._training._network import Network
+from skemd._training._options import TrainingOptions, check_training_parameters
 from skemd.distance._exact import solve_pairs
+from skemd.geometry import Geometry
 from skemd.layers._blocks import seeds_from
 
 __all__ = ["EMDRegressor"]
@@ -140,6 +146,14 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     >>> EMDRegressor.from_pretrained("hgcal-wafer").predict(pairs).shape
     (10,)
     """
+
+    _fitted_attributes: ClassVar = {
+        "n_features_in_": int,
+        "geometry_": Geometry,
+        "network_": Network,
+        "history_": dict,
+        "n_iter_": int,
+    }
 
     def __init__(
         self,
@@ -254,6 +268,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
 
         Warns
         -----
+        ConvergenceWarning
+            If the training is interrupted with Ctrl-C; the best weights so far are
+            kept.
         UserWarning
             If `y` does not look like EMDs in the unit of the geometry.
         """
@@ -267,7 +284,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if y is not None:
             check_labels(pairs, y, geometry, lenient=lenient)
         with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
-            self._train(pairs, y, geometry, layout, checkpoint)
+            result = self._train(pairs, y, geometry, layout, checkpoint)
+            if result.interruption is not None:
+                warnings.warn(result.interruption, ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X):
@@ -374,7 +393,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         network = Network.untrained(
             build_emd_network, self._network_config(geometry, layout), seeds_from(rng)
         )
-        self.history_ = train(
+        result = train(
             model_to_train(network, head),
             LazyRows(network_input, pairs),
             regression_targets(
@@ -383,15 +402,18 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             regression_loss(
                 self.loss, geometry, with_potentials=head.learns_potentials
             ),
+            TrainingOptions.of(self),
             rng=rng,
             augment=random_symmetries(geometry) if self.augment else None,
             label="EMDRegressor",
             checkpoint=checkpoint,
-            **training_options(self),
         )
         self.network_ = network.pull_weights()
-        self.geometry_ = geometry
+        self.history_ = result.history
         self.n_iter_ = len(self.history_["loss"])
+        self._interruption = result.interruption
+        self.geometry_ = geometry
+        return result
 
     def _predicted(self, pairs):
         """Predict the EMD of checked pairs."""

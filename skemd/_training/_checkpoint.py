@@ -1,10 +1,10 @@
-"""Checkpoints: what a training needs to go on after its process was killed.
+"""Checkpoints: what a fit needs to go on after its process was killed.
 
-A folder belongs to one fit. It holds what that fit is of, and the state of each of its
-trainings after its last whole epoch, as files without code that are replaced as a
-whole. A process that trains holds a lock on it, which ends with the process, however
-that ends: the operating system lets it go (flock, or msvcrt on Windows), for which we
-rely on the package filelock, because a file that merely exists would stay behind.
+A folder belongs to one fit. It holds a description of that fit, and the state of each
+of its trainings after the last whole epoch. The files hold no code and are replaced as
+a whole. A process that trains holds a lock on the folder, which the operating system
+releases when the process ends in any way (flock, or msvcrt on Windows). The package
+filelock does that; a file that merely exists would stay behind.
 """
 
 import contextlib
@@ -26,9 +26,10 @@ from skemd._io._encoding import Decoder, encode
 __all__ = ["Checkpoint", "checkpoint_of"]
 
 _KIND = "checkpoint"
-# Adam's moments come on top of the weights, and these files come from this machine.
+# Larger than for other files, since they hold Adam's moments besides the weights, and
+# come from this machine.
 _MOST_BYTES = 2**31
-# They do not change what comes out.
+# Parameters that do not change the result.
 _WITHOUT_EFFECT = {"checkpoint_dir", "n_jobs", "random_state", "verbose"}
 
 
@@ -38,17 +39,17 @@ def checkpoint_of(estimator, geometry, **data):
     Parameters
     ----------
     estimator : BaseEstimator
-        Its `checkpoint_dir` is the folder; its other parameters count but for those
-        that do not change what comes out.
+        Its `checkpoint_dir` is the folder. Its other parameters are part of the
+        description of the fit, except for those that do not change the result.
     geometry : Geometry
         The geometry of the data.
     **data : ndarray, Layout or None
-        What it trains on, by the names of the arguments, and what else matters.
+        What else the result depends on: the arguments of fit, by their names.
 
     Returns
     -------
     checkpoint : Checkpoint
-        Not entered yet.
+        A context that holds the folder once it is entered.
     """
     fingerprint = functools.partial(_fingerprint, estimator, geometry, data)
     return Checkpoint(estimator.checkpoint_dir, fingerprint)
@@ -57,20 +58,20 @@ def checkpoint_of(estimator, geometry, **data):
 class Checkpoint:
     """A folder in which one fit leaves its state; a context that holds its lock.
 
-    A state that cannot be written does not end the context at once, so that the fit
-    may keep what it has: `failure` says so, and leaving the context raises it.
+    If a state cannot be written, `failure` has the error, and the fit can keep what it
+    has learned. The error is raised when the context is left.
 
     Parameters
     ----------
     folder : str, path-like or None
-        Where; None for a fit that leaves nothing.
+        The folder; None for a fit that leaves nothing.
     fingerprint : callable
         ``fingerprint()`` -> JSON that is equal for equal fits only.
 
     Attributes
     ----------
     failure : OSError or None
-        What kept a state from being written.
+        The error because of which a state could not be written.
     """
 
     def __init__(self, folder, fingerprint):
@@ -81,7 +82,7 @@ class Checkpoint:
         self._lock = None
 
     def __enter__(self):
-        """Take the folder, or say why it cannot be had."""
+        """Lock the folder, and check that it belongs to this fit."""
         if self.folder is None:
             return self
         try:
@@ -98,7 +99,7 @@ class Checkpoint:
         return self
 
     def __exit__(self, kind, error, traceback):
-        """Let the folder go, and raise what kept a state from being written."""
+        """Release the folder, and raise the error that writing a state has met."""
         self._release()
         if error is None and self.failure is not None:
             raise OSError(
@@ -111,7 +112,7 @@ class Checkpoint:
             ) from self.failure
 
     def random_state(self, random_state):
-        """Return the generator of the fit; without a seed it is the folder's.
+        """Return the generator of the fit; if the user gives no seed, the folder does.
 
         Parameters
         ----------
@@ -121,7 +122,7 @@ class Checkpoint:
         Returns
         -------
         rng : numpy.random.RandomState
-            Never the global one where there is a folder.
+            If there is a folder, never the global one.
         """
         if random_state is None and self.folder is not None:
             random_state = self._seed
@@ -142,7 +143,7 @@ class Checkpoint:
         Returns
         -------
         state : dict or None
-            As it was written.
+            The state that was written last.
         """
         if self.folder is None or not self._path(stage).exists():
             return None
@@ -172,7 +173,7 @@ class Checkpoint:
             self.failure = error
 
     def _claim(self, fingerprint):
-        """Check that the folder is of this fit, or make it so."""
+        """Check that the folder belongs to this fit; an empty one is taken for it."""
         for left_behind in self.folder.glob("*.tmp"):
             left_behind.unlink()
         if not self._path("fit").exists():
@@ -213,14 +214,14 @@ class Checkpoint:
 
     def _release(self):
         if self._lock is not None:
-            # Whoever waits for the folder can have it even if it has been removed.
+            # The folder may have been removed, with the file of the lock in it.
             with contextlib.suppress(OSError):
                 self._lock.release()
         self._lock = None
 
 
 def _fingerprint(estimator, geometry, data):
-    """Return what makes a fit this one: parameters, data, versions and backend."""
+    """Return what identifies a fit: parameters, data, version and backend."""
     parameters = {
         name: _described(value)
         for name, value in estimator.get_params(deep=False).items()
@@ -247,7 +248,7 @@ def _cannot_be_used(folder, error):
 
 
 def _check_equal(found, expected, folder):
-    """Refuse a folder of another fit, and say what differs."""
+    """Check that a folder belongs to the expected fit, or say what differs."""
     if found == expected:
         return
     names = [*expected, *(name for name in found if name not in expected)]
@@ -270,7 +271,7 @@ def _difference(name, found, expected):
 
 
 def _described(value):
-    """Return a short value itself, and the digest of a long one."""
+    """Return a short value itself, or the digest of a long one."""
     if callable(value) and not hasattr(value, "get_config"):
         name = getattr(value, "__qualname__", type(value).__name__)
         return f"{value.__module__}.{name}"
@@ -282,7 +283,7 @@ def _described(value):
 
 
 def _parts_of_other(value):
-    """Return what makes a loss or a fitted regressor, as text."""
+    """Return what identifies a loss or a fitted regressor, as text."""
     if hasattr(value, "get_config"):
         return [type(value).__name__, _described(value.get_config())]
     regressor = getattr(value, "estimator", value)

@@ -1,4 +1,4 @@
-"""What a training has come to: its history, its best weights, and its checkpoint."""
+"""The history of a training: its losses, its best weights, and its checkpoints."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ __all__ = ["History"]
 
 
 class History:
-    """Keep the history and the best weights of a training, in memory and on disk.
+    """Keep the losses and the best weights of a training, in memory and on disk.
 
     Parameters
     ----------
     model : keras.Model
         The network.
-    early_stopping : bool
-        Whether the best epoch counts, not the last one.
+    options : TrainingOptions
+        How long to train, and whether the best epoch counts or the last one.
     checkpoint : Checkpoint or None
         Where the state is left after each epoch.
     stage : str
@@ -23,15 +23,15 @@ class History:
 
     Attributes
     ----------
-    history : dict of lists
-        A value for each epoch.
+    losses : dict of lists
+        "loss" and, with early stopping, "val_loss", a value for each epoch.
     """
 
-    def __init__(self, model, early_stopping, checkpoint, stage):
-        names = ("loss", "val_loss") if early_stopping else ("loss",)
-        self.history = {name: [] for name in names}
+    def __init__(self, model, options, checkpoint, stage):
+        names = ("loss", "val_loss") if options.early_stopping else ("loss",)
+        self.losses = {name: [] for name in names}
         self._model = model
-        self._early_stopping = early_stopping
+        self._options = options
         self._checkpoint = checkpoint
         self._stage = stage
         self._best = {"loss": np.inf, "epoch": -1, "weights": None}
@@ -39,27 +39,27 @@ class History:
 
     @property
     def n_epochs(self):
-        """Epochs that have been run."""
-        return len(self.history["loss"])
+        """Number of epochs that have been run."""
+        return len(self.losses["loss"])
 
     def resume(self, rng):
-        """Take over what an earlier process has left.
+        """Take over the state that an earlier process has left.
 
         Parameters
         ----------
         rng : numpy.random.RandomState
-            Gets the state in which that process left its own.
+            Is set to the state in which that process left its own.
 
         Returns
         -------
         state : list of ndarray or None
-            What the steps go on from; None where there is nothing to go on from, or
-            nothing left to do.
+            The state for :class:`skemd._training._step.TrainStep`; None if there is no
+            earlier state, or nothing left to do.
         """
         state = None if self._checkpoint is None else self._checkpoint.read(self._stage)
         if state is None:
             return None
-        self.history, self._best = state["history"], state["best"]
+        self.losses, self._best = state["history"], state["best"]
         self._finished = state["finished"]
         rng.set_state(state["rng"])
         return state["steps"]
@@ -70,13 +70,13 @@ class History:
         Parameters
         ----------
         values : dict of float
-            What the history gets.
+            A value for each list of `losses`.
         watched : float
             The one that decides whether the epoch is the best.
         """
         for name, value in values.items():
-            self.history[name].append(value)
-        if watched < self._best["loss"] or not self._early_stopping:
+            self.losses[name].append(value)
+        if watched < self._best["loss"] or not self._options.early_stopping:
             weights = weights_of(self._model)
             self._best = {
                 "loss": watched,
@@ -84,19 +84,21 @@ class History:
                 "weights": weights,
             }
 
-    def is_over(self, epochs, patience):
+    def is_over(self):
         """Say whether there is no epoch left to run, or no reason to run it."""
+        options = self._options
         failed = self._checkpoint is not None and self._checkpoint.failure is not None
         since_best = self.n_epochs - 1 - self._best["epoch"]
-        patient = not self._early_stopping or since_best < patience
-        return failed or self._finished or self.n_epochs >= epochs or not patient
+        impatient = options.early_stopping and since_best >= options.patience
+        all_run = self.n_epochs >= options.epochs
+        return failed or self._finished or all_run or impatient
 
     def checkpoint(self, stepper, rng, *, finished):
-        """Leave the state to whoever has to go on, and of a finished one the result."""
+        """Write the state for a later process; of a finished training the result."""
         if self._checkpoint is None:
             return
         state = {
-            "history": self.history,
+            "history": self.losses,
             "best": self._best,
             "finished": finished,
             "rng": rng.get_state(),
@@ -110,9 +112,9 @@ class History:
             self._model.set_weights(self._best["weights"])
 
     def note(self):
-        """Return the last values of the history, for the progress bar."""
+        """Return the losses of the last epoch, for the progress bar."""
         if not self.n_epochs:
             return ""
         return " ".join(
-            f"{name} {values[-1]:.4g}" for name, values in self.history.items()
+            f"{name} {values[-1]:.4g}" for name, values in self.losses.items()
         )

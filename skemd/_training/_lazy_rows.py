@@ -1,17 +1,17 @@
-"""Rows that are made when they are needed, so that the data may stay on disk."""
+"""Rows that are computed when they are needed, so that the data may stay on disk."""
 
 
 class LazyRows:
-    """An array whose rows are made of others each time they are looked at.
+    """An array whose rows are computed from other rows each time they are read.
 
     Parameters
     ----------
     make : callable
         ``make(rows)`` -> ndarray with a row for each.
     X : ndarray of shape (n_samples, ...)
-        What rows are made of; a memory map is read where rows are asked for.
+        The rows to compute from. A memory map is read only where rows are needed.
     rows : ndarray of int or None, default=None
-        Which rows of `X` there are; None for all.
+        Which rows of `X` this array has; None for all.
     """
 
     def __init__(self, make, X, rows=None):
@@ -28,10 +28,10 @@ class LazyRows:
         return self._make(self._X[chosen])
 
     def take(self, rows):
-        """Return some of the rows, still to be made."""
+        """Return some of the rows, which are not computed yet."""
         return LazyRows(self._make, self._X, rows)
 
 
 def take_rows(array, rows):
-    """Return rows of an array, or of :class:`LazyRows` without making them."""
+    """Return rows of an array, or of :class:`LazyRows` without computing them."""
     return array.take(rows) if isinstance(array, LazyRows) else array[rows]

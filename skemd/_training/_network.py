@@ -1,8 +1,8 @@
 """Networks as plain values: a configuration, and weights as arrays.
 
 A builder turns a configuration of plain values into an untrained Keras model. A
-:class:`Network` is such a configuration with its weights. Its pickle is small, is the
-same each time, and the live model is built when it is first used.
+:class:`Network` is a builder and a configuration with their weights. Its pickle is
+small and always the same. The live model is built when it is first used.
 """
 
 import threading
@@ -21,7 +21,7 @@ BUILD_LOCK = threading.RLock()
 
 
 class Network:
-    """A network as plain values: what to build, and the weights.
+    """A network as plain values: builder, configuration and weights.
 
     Parameters
     ----------
@@ -67,22 +67,22 @@ class Network:
         with BUILD_LOCK:
             if "model" not in self._live:
                 model = self._built(seeds_from(np.random.RandomState(0)))
-                # Weights may be read-only memory maps; Keras wants arrays of its own.
+                # Weights may be read-only memory maps, which Keras does not take.
                 model.set_weights([np.array(weight) for weight in self.weights])
                 self._live["model"] = model
         return self._live["model"]
 
     def pull_weights(self):
-        """Take over the present weights of the live model, and return the network."""
+        """Copy the weights of the live model into `weights`, and return the network."""
         self.weights = weights_of(self.model)
         return self
 
     def copy(self):
-        """Return a network of its own with the same weights."""
+        """Return a network with the same weights and a live model of its own."""
         return Network(self.builder, self.config, self.weights)
 
     def submodel(self, name):
-        """Return a layer of the live model that is a model, such as "encoder"."""
+        """Return a layer of the live model that is a model itself, by its name."""
         return self.model.get_layer(name)
 
     def predict(self, inputs, submodel=None):

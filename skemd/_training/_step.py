@@ -1,9 +1,9 @@
 """One optimization step, and one forward pass, on each of Keras's backends.
 
-Keras's own ``fit`` and ``train_on_batch`` cost more than a step of the small networks
-here, draw from the global random state and, on jax, leave a model without weights when
-they are interrupted. These steps are what Keras's guide to custom training loops shows,
-behind one interface.
+Keras's own ``fit`` and ``train_on_batch`` take longer than a step of the small networks
+here. They draw from the global random state and, on jax, leave a model without weights
+when they are interrupted. The steps here are those of Keras's guide to custom training
+loops, behind one interface.
 """
 
 import numpy as np
@@ -21,14 +21,14 @@ def compiled_predict(model, function=None):
     model : keras.Model
         The network. Its weights are those at the time of each call.
     function : callable or None, default=None
-        What to make of the outputs, ``function(outputs, *others)``, where others are
-        the arrays that follow the model's inputs. None for the outputs themselves.
+        ``function(outputs, *others)`` -> result, where the others are the arrays that
+        follow the model's inputs. None returns the outputs themselves.
 
     Returns
     -------
     forward : callable
-        ``forward(inputs, *others)`` with arrays of a fixed first dimension; it gives
-        what `function` gives, as a tensor of the backend.
+        ``forward(inputs, *others)`` -> result, a tensor of the backend. The first
+        dimension of the arrays must always be the same.
     """
     finish = function or (lambda outputs: outputs)
     backend = keras.backend.backend()
@@ -76,7 +76,7 @@ def check_devices_share(batch_size):
     Raises
     ------
     ValueError
-        If some device would get less than the others.
+        If some device would get fewer samples than the others.
     """
     distribution = _data_distribution()
     if distribution is None:
@@ -106,7 +106,7 @@ class TrainStep:
     optimizer : keras.optimizers.Optimizer
         A fresh optimizer.
     state : list of ndarray or None, default=None
-        Where to go on, as :meth:`state` gave it; None for a start.
+        A result of :meth:`state` from which to go on; None to start anew.
     """
 
     def __init__(self, model, loss, optimizer, state=None):
@@ -133,9 +133,9 @@ class TrainStep:
         return self._step(inputs, targets)
 
     def state(self):
-        """Return copies of the weights and of what the optimizer has gathered.
+        """Return copies of the weights and of the optimizer's variables.
 
-        They are those of the last call of ``sync``.
+        They are those at the last call of ``sync``.
         """
         values = _values(self._variables)
         return [np.array(keras.ops.convert_to_numpy(value)) for value in values]
@@ -164,7 +164,7 @@ def _jax_step(model, mean_loss, optimizer):
         model.non_trainable_variables,
         optimizer.variables,
     )
-    # The state lives outside the variables, as copies that each step may overwrite.
+    # The state is kept outside the variables, as copies that each step may overwrite.
     state = [jax.tree.map(jax.numpy.array, tuple(_values(v) for v in variables))]
     compiled_step = jax.jit(pure_step, donate_argnums=0)
     distribution = _data_distribution()
@@ -175,8 +175,9 @@ def _jax_step(model, mean_loss, optimizer):
         batch = [_among_devices(array, distribution) for array in batch]
         state[0], value = compiled_step(state[0], *batch)
         if on_processors:
-            # Devices made of one processor share its threads. Steps that wait in line
-            # would take them from the parts of this one, which wait for each other.
+            # Devices that are parts of one processor share its threads. Later steps in
+            # the queue would take threads away from the parts of this one, which wait
+            # for each other.
             jax.block_until_ready(value)
         return value
 
@@ -222,7 +223,7 @@ _STEPS = {"jax": _jax_step, "torch": _torch_step, "tensorflow": _tensorflow_step
 
 
 def _data_distribution():
-    """Return how the user wants batches shared among devices, None if not at all."""
+    """Return the distribution of batches among devices that the user set, or None."""
     if keras.backend.backend() != "jax":
         return None
     return keras.distribution.distribution()
@@ -253,8 +254,8 @@ def _cannot_train(backend):
 def fixed_batches(run, n_samples, batch_size, *arrays):
     """Run a compiled function over arrays in batches of one fixed size.
 
-    The last batch is filled up with zeros, whose results are dropped: the function
-    compiles once, and no row's result depends on how many rows there are.
+    The last batch is filled up with zeros, whose results are dropped. So the function
+    compiles once, and the result of a row does not depend on the number of rows.
 
     Parameters
     ----------
@@ -265,12 +266,12 @@ def fixed_batches(run, n_samples, batch_size, *arrays):
     batch_size : int
         Rows of each batch.
     *arrays : ndarray of shape (n_samples, ...)
-        What to run over.
+        The arguments of `run`.
 
     Returns
     -------
     results : ndarray of shape (n_samples, ...)
-        All rows' results.
+        The results of all rows.
     """
     results = []
     for start in range(0, n_samples, batch_size):

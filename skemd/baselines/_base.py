@@ -1,5 +1,7 @@
 """The base of all algorithms: a transformer around a sender and a receiver."""
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -13,6 +15,7 @@ from skemd._checks import as_whole_numbers, check_container, check_number
 from skemd._input._wafers import is_lenient, validated_cells
 from skemd._number_formats._links import LINK_BITS
 from skemd.baselines._charges import whole_counts
+from skemd.geometry import Geometry, Layout
 from skemd.metrics import mean_emd
 
 __all__ = ["Baseline", "most_that_fit"]
@@ -28,6 +31,13 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     the wafers of fit), `_sent`, `_received`, `_bits`, and `_names` for the names of the
     numbers.
     """
+
+    _fitted_attributes: ClassVar = {
+        "n_features_in_": int,
+        "geometry_": Geometry,
+        "_image_layout": Layout | None,
+        "_n_features_out": int,
+    }
 
     def fit(self, X, y=None):
         """Check parameters and wafers, and determine how much is sent.

@@ -1,5 +1,7 @@
 """BestChoice: the trigger cells with the largest charges."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from skemd._checks import check_choice, check_flag, check_number, format_rows
@@ -152,6 +154,11 @@ class BestChoice(Baseline):
     >>> chip.n_sent_, chip.payload_bits(X).max().item()
     (4, 64)
     """
+
+    _fitted_attributes: ClassVar = {
+        **Baseline._fitted_attributes,
+        "n_sent_": int,
+    }
 
     def __init__(
         self,

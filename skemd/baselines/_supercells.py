@@ -1,6 +1,6 @@
 """SuperTriggerCell: sums of neighboring trigger cells."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -143,6 +143,11 @@ class SuperTriggerCell(Baseline):
     >>> chip.transform(X).shape, chip.payload_bits(X).max().item()
     ((10, 6), 43)
     """
+
+    _fitted_attributes: ClassVar = {
+        **Baseline._fitted_attributes,
+        "supercells_": np.ndarray,
+    }
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """ThresholdSum: the trigger cells above a threshold, and a sum."""
 
 import numbers
+from typing import ClassVar
 
 import numpy as np
 
@@ -160,6 +161,11 @@ class ThresholdSum(Baseline):
     array([[96.,  0.,  0.],
            [96.,  0., 44.]])
     """
+
+    _fitted_attributes: ClassVar = {
+        **Baseline._fitted_attributes,
+        "threshold_": int | float | None,
+    }
 
     def __init__(
         self,

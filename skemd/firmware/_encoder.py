@@ -3,7 +3,7 @@
 import numpy as np
 
 from skemd._checks import check_choice
-from skemd._input._scaling import to_leading_bit
+from skemd._input._scaling import encoder_images
 from skemd._input._wafers import as_wafers
 from skemd._number_formats._fixed_point import ROUNDINGS
 from skemd._same_padding import output_grid
@@ -160,10 +160,10 @@ class IntegerEncoder:
                 "n_output_links, which sets them all."
             )
         # Keras takes seconds to import, and nothing else here needs it.
-        from skemd._backend import weights_of
+        from skemd._backend import layers_with_weights, weights_of
 
-        conv = fitted.encoder_.get_layer("conv")
-        weights = weights_of(conv) + weights_of(fitted.encoder_.get_layer("code"))
+        conv, dense = layers_with_weights(fitted.encoder_)
+        weights = weights_of(conv) + weights_of(dense)
         # Training keeps weights in floating point and rounds them as it uses them.
         quantize = formats["weight_format"].quantize
         return cls(
@@ -238,7 +238,7 @@ class IntegerEncoder:
         ValueError
             If these are no wafers of this encoder's layout.
         """
-        return self._images(self._checked_cells(X))
+        return encoder_images(self._checked_cells(X), self.layout)
 
     @property
     def image_shape(self):
@@ -256,11 +256,8 @@ class IntegerEncoder:
 
     def _encoded_cells(self, cells):
         # EMDAutoencoder's transform has zeros for wafers without charge, too.
-        return self._encoded(self._images(cells)) * cells.any(axis=1, keepdims=True)
-
-    def _images(self, cells):
-        # To the last bit what EMDAutoencoder does in front of its network.
-        return self.layout.apply(to_leading_bit(cells))
+        codes = self._encoded(encoder_images(cells, self.layout))
+        return codes * cells.any(axis=1, keepdims=True)
 
     def _checked_cells(self, X):
         layout = self._known_layout()

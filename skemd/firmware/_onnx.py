@@ -161,11 +161,11 @@ def _encoder_graph(onnx, encoder):
 
 def _decoder_graph(onnx, decoder, image_shape):
     # Keras takes seconds to import, and encoders do not need it.
-    from skemd._backend import weights_of
+    from skemd._backend import layers_with_weights, weights_of
 
-    dense, deconv, pixels = map(decoder.get_layer, ("dense", "deconv", "pixels"))
+    dense, deconv, pixels = layers_with_weights(decoder)
     kernel, bias = weights_of(dense)
-    small_shape = decoder.get_layer("reshape").target_shape
+    small_shape = deconv.input.shape[1:]
     graph = _Graph(onnx, "decoder", ("code", kernel.shape[:1]), ("image", image_shape))
     graph.add("Gemm", _float32(kernel), _float32(bias), name="dense")
     graph.add("Relu", name="dense")

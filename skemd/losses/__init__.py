@@ -5,20 +5,14 @@ All of them compare cells: ``loss(y_true, y_pred)`` takes two tensors of shape
 divided by the power of two at or below their sum, as the chip normalizes them; losses
 that are distances between distributions normalize to unit sum themselves. Any callable
 of this form can serve as a loss.
+
+``EMDAutoencoder(loss=...)`` takes these by name:
 """
 
-from skemd.losses._squared_errors import (
-    MeanSquaredError,
-    TelescopeLoss,
-    WeightedMeanSquaredError,
-)
-from skemd.losses._transport import ExactEMD, LearnedEMD, SinkhornDivergence
+from skemd.losses import _squared_errors, _table, _transport
+from skemd.losses._squared_errors import *  # noqa: F403
+from skemd.losses._transport import *  # noqa: F403
 
-__all__ = [
-    "ExactEMD",
-    "LearnedEMD",
-    "MeanSquaredError",
-    "SinkhornDivergence",
-    "TelescopeLoss",
-    "WeightedMeanSquaredError",
-]
+__all__ = [*_squared_errors.__all__, *_transport.__all__]
+
+__doc__ = f"{__doc__}\n{_table.descriptions()}\n"

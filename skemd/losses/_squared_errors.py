@@ -13,10 +13,14 @@ __all__ = [
     "telescope_sums",
     "telescope_weights",
 ]
+from skemd.losses._table import named_loss
+
+__all__ = ["MeanSquaredError", "TelescopeLoss", "WeightedMeanSquaredError"]
 
 _N_CELLS = N_FACES * N_FACE_CELLS
 
 
+@named_loss("mse", "squared errors, cell by cell.")
 @keras.saving.register_keras_serializable("skemd")
 class MeanSquaredError(keras.losses.Loss):
     """Mean over the cells of the squared difference.
@@ -37,6 +41,10 @@ class MeanSquaredError(keras.losses.Loss):
         return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
 
 
+@named_loss(
+    "weighted_mse",
+    "squared errors, cell by cell, weighted by the larger of the two charges.",
+)
 @keras.saving.register_keras_serializable("skemd")
 class WeightedMeanSquaredError(keras.losses.Loss):
     r"""Mean over the cells of the squared difference times the larger charge.
@@ -59,6 +67,11 @@ class WeightedMeanSquaredError(keras.losses.Loss):
         return _weighted_square(y_true, y_pred)
 
 
+@named_loss(
+    "telescope",
+    "weighted squared errors at three resolutions, for the wafer only.",
+    wafer_only=True,
+)
 @keras.saving.register_keras_serializable("skemd")
 class TelescopeLoss(keras.losses.Loss):
     r"""Weighted squared errors of the wafer at three resolutions at once.

@@ -11,6 +11,7 @@ from skemd.losses._soft_transform import (
     soft_c_transform,
     transform_kernel,
 )
+from skemd.losses._table import named_loss
 
 __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
 
@@ -18,6 +19,9 @@ __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
 _NEVER = -1e30
 
 
+@named_loss(
+    "emd", "the exact EMD, solved for each batch.", given=("geometry", "n_jobs")
+)
 @keras.saving.register_keras_serializable("skemd")
 class ExactEMD(keras.losses.Loss):
     r"""The exact EMD, with the Kantorovich potentials as its gradient.
@@ -68,6 +72,11 @@ class ExactEMD(keras.losses.Loss):
         return {**super().get_config(), **parameters}
 
 
+@named_loss(
+    "sinkhorn",
+    "the EMD smoothed by entropy, without the bias that entropy brings.",
+    given=("geometry",),
+)
 @keras.saving.register_keras_serializable("skemd")
 class SinkhornDivergence(keras.losses.Loss):
     r"""The EMD smoothed by entropy, without the bias that entropy brings.
@@ -142,6 +151,7 @@ class SinkhornDivergence(keras.losses.Loss):
         return {**super().get_config(), **parameters}
 
 
+@named_loss("emdcnn", "the EMD that a network has learned.", given=("regressor",))
 class LearnedEMD(keras.losses.Loss):
     """The EMD that a fitted EMDRegressor predicts, as a loss with frozen weights.
 

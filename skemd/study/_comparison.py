@@ -1,7 +1,6 @@
 """The loop of a study: draw wafers, fit algorithms, measure the reconstructions."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -204,7 +203,7 @@ def fitted(estimator, X, *, memory=None, verbose=0):
     ValueError
         If the estimator cannot be a key of the cache.
     KeyboardInterrupt
-        If Ctrl-C ends the fit: half a training is nothing to compare or to keep.
+        If Ctrl-C ends the fit, since half a training is not worth comparing or keeping.
     """
     if memory is None:
         return _fit(estimator, X, None, verbose)
@@ -218,12 +217,12 @@ def _fit(estimator, X, origin, verbose):
     copy = clone(estimator)
     if "verbose" in copy.get_params(deep=False):
         copy.set_params(verbose=verbose)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", ".* was interrupted after")
-        try:
-            return copy.fit(X)
-        except UserWarning as warning:
-            raise KeyboardInterrupt(str(warning)) from warning
+    copy = copy.fit(X)
+    # After Ctrl-C skemd's networks end their fit early, and say so in this attribute.
+    interruption = getattr(copy, "_interruption", None)
+    if interruption is not None:
+        raise KeyboardInterrupt(interruption)
+    return copy
 
 
 def _origin():

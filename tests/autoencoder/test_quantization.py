@@ -17,14 +17,18 @@ from small_data import (
 )
 
 from skemd import layers
-from skemd._autoencoder._codes import dead_components
-from skemd._autoencoder._formats import check_exact, encoder_formats
+from skemd._autoencoder._dead_components import (
+    dead_components,
+    warn_of_dead_components,
+)
+from skemd._autoencoder._encoder_formats import check_exact, encoder_formats
 from skemd._autoencoder._network import build_autoencoder
 from skemd._autoencoder._quantization import equalize_ranges
 from skemd._backend import keras, weights_of
 from skemd._input._scaling import scaled
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._float_code import FloatCode
+from skemd._training._loop import TrainingResult
 from skemd._training._network import Network
 from skemd.datasets import make_wafers
 from skemd.geometry import hgcal_wafer
@@ -381,15 +385,16 @@ def test_filling_the_ranges_keeps_the_function_and_revives_dead_components():
 def test_the_epochs_are_shared_out(epochs, float_fraction, expected, monkeypatch):
     asked = []
 
-    def train(model, *, epochs, rng, **options):
+    def train(model, *, options, rng, **others):
         quantized = "quantized_code" in [
             x.name for x in model.get_layer("encoder").layers
         ]
-        asked.append((epochs, quantized, rng.get_state()[2]))
+        asked.append((options.epochs, quantized, rng.get_state()[2]))
         rng.permutation(10)
-        return {"loss": [1.0] * epochs, "val_loss": [1.0] * epochs}
+        losses = [1.0] * options.epochs
+        return TrainingResult({"loss": losses, "val_loss": losses})
 
-    monkeypatch.setattr("skemd._autoencoder._estimator.train", train)
+    monkeypatch.setattr("skemd._autoencoder._fit.train", train)
     autoencoder = tiny_autoencoder(
         epochs=epochs, float_fraction=float_fraction, latent_bits=9
     ).fit(small_wafers())
@@ -472,21 +477,29 @@ def test_a_search_over_bits_runs():
 def test_constant_components_are_dead():
     codes = np.random.RandomState(0).rand(20, 4)
     codes[:, 1], codes[:, 3] = 0, 1.75
-    with pytest.warns(UserWarning, match=r"2 of 4 .* dead.*\(1, 3; see"):
-        assert dead_components(codes, True).tolist() == [1, 3]
-    # Floating point: a warning with many wafers only.
-    assert dead_components(codes, False).tolist() == [1, 3]
-    with pytest.warns(UserWarning, match="another random_state"):
-        dead_components(np.tile(codes, (50, 1)), False)
-    assert dead_components(codes[:, [0, 2]], True).tolist() == []
+    assert dead_components(codes).tolist() == [1, 3]
+    assert dead_components(codes[:, [0, 2]]).tolist() == []
+
+
+def test_dead_components_are_worth_a_warning_with_few_bits_or_many_wafers():
+    dead = np.array([1, 3])
+    message = r"2 of 4 .* dead.*\(1, 3; see.*another random_state"
+    with pytest.warns(UserWarning, match=message):
+        warn_of_dead_components(dead, 4, 20, few_bits=True)
+    with pytest.warns(UserWarning, match=message):
+        warn_of_dead_components(dead, 4, 1_000, few_bits=False)
+    # A trial in floating point, and nothing to warn of; warnings are errors here.
+    warn_of_dead_components(dead, 4, 999, few_bits=False)
+    warn_of_dead_components(dead[:0], 4, 1_000, few_bits=True)
 
 
 def test_fit_names_dead_components_and_warns(fitted_chips):
     assert fitted_chips[5].dead_components_.tolist() == []
     # Steps so large that they kill.
     autoencoder = chip(2, learning_rate=50.0, epochs=6)
-    with pytest.warns(UserWarning, match="components of the code are dead"):
+    with pytest.warns(UserWarning, match="components of the code are dead") as caught:
         autoencoder.fit(small_wafers())
+    assert caught[0].filename == __file__
     codes = autoencoder.transform(small_wafers())
     constant = np.flatnonzero(np.ptp(codes, axis=0) == 0)
     assert autoencoder.dead_components_.tolist() == constant.tolist()

@@ -26,6 +26,7 @@ from small_data import (
 from skemd import WaferRemapper
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.geometry import grid
+from skemd.losses._table import LOSSES
 
 LARGEST = np.finfo(np.float64).max
 
@@ -39,7 +40,7 @@ def no_training(monkeypatch):
     def train(*arguments, **options):
         raise AssertionError("The training has started.")
 
-    monkeypatch.setattr("skemd._autoencoder._estimator.train", train)
+    monkeypatch.setattr("skemd._autoencoder._fit.train", train)
     monkeypatch.setattr("skemd._regressor._estimator.train", train)
 
 
@@ -348,7 +349,7 @@ def test_fit_refuses_a_bad_parameter(name, parameter, value, no_training):
     [
         ("EMDRegressor", "loss", ["mse", "huber", "msle"]),
         ("EMDRegressor", "head", ["bounded", "linear", "potential"]),
-        ("EMDAutoencoder", "loss", ["emdcnn", "mse", "weighted_mse", "telescope"]),
+        ("EMDAutoencoder", "loss", list(LOSSES)),
         ("WaferRemapper", "normalize", ["sum", "msb", "max"]),
         ("WaferRemapper", "layout", ["8x8", "4x4x3"]),
         ("EMDAutoencoder", "layout", ["8x8", "4x4x3"]),

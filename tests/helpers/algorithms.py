@@ -1,7 +1,5 @@
 """Small algorithms for studies to compare, and the wafers that they meet."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator
 from small_data import small_wafers
@@ -34,7 +32,7 @@ class Interrupted(Blur):
     """Is stopped in the middle of each fit, and keeps what it has."""
 
     def fit(self, X):
-        warnings.warn("x was interrupted after 1 of 2 epochs", stacklevel=2)
+        self._interruption = "x was interrupted after 1 of 2 epochs"
         return super().fit(X)
 
 

@@ -1,13 +1,20 @@
 """Losses against slow loops in plain Python over lists typed out."""
 
+import re
+
 import numpy as np
 import pytest
 
-from skemd._autoencoder._loss import LOSSES, resolve_loss
+from skemd import EMDRegressor
+from skemd._autoencoder._loss import resolve_loss
 from skemd._backend import keras
 from skemd.geometry import hgcal_wafer, line
 from skemd.losses import MeanSquaredError, TelescopeLoss, WeightedMeanSquaredError
-from skemd.losses._squared_errors import telescope_sums, telescope_weights
+from skemd.losses._squared_errors import (
+    telescope_sums,
+    telescope_weights,
+)
+from skemd.losses._table import LOSSES
 
 # The 2 x 2 sums of the telescope loss (arXiv:2105.01683), typed from a drawing of the
 # wafer. In each face, cells are numbered row by row, four in a row.
@@ -189,7 +196,8 @@ def test_squared_errors_are_numbers_by_hand():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_give_one_value_a_sample_and_zero_for_equal_wafers(two_sides, name):
-    loss = resolve_loss(name, hgcal_wafer())
+    regressor = EMDRegressor.from_pretrained()
+    loss = resolve_loss(name, hgcal_wafer(), regressor=regressor)
     y, p = two_sides
     values = values_of(loss, y, p)
     assert values.shape == (5,)
@@ -215,13 +223,18 @@ def test_names_resolve_to_their_losses(two_sides):
 
 def test_the_telescope_needs_the_wafer():
     message = r"does not work with the line\(48\) geometry\. Use 'emd', 'emdcnn'"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         resolve_loss("telescope", line(48))
+    named = set(re.findall(r"'(\w+)'", str(caught.value)))
+    assert named == {*LOSSES}
 
 
 def test_an_unknown_loss_is_an_error_that_names_the_known_ones():
-    with pytest.raises(ValueError, match=r"loss must be .*'emd'.*'telescope'.*'mse'"):
+    with pytest.raises(
+        ValueError, match=r"loss must be one of .*; got 'mae'"
+    ) as caught:
         resolve_loss("mae", hgcal_wafer())
+    assert all(repr(name) in str(caught.value) for name in LOSSES)
     with pytest.raises(ValueError, match="loss must be a name or a callable; got 3"):
         resolve_loss(3, hgcal_wafer())
 

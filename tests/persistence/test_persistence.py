@@ -1,5 +1,6 @@
 """Saved estimators: all of them come back, and nothing else does."""
 
+import copy
 import importlib.util
 import json
 import multiprocessing
@@ -33,6 +34,7 @@ from skemd import EMDAutoencoder, EMDRegressor, WaferRemapper
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.geometry import grid
 from skemd.losses import SinkhornDivergence, TelescopeLoss
+from skemd.losses._table import LOSSES
 
 BACKENDS = [
     pytest.param(
@@ -51,7 +53,9 @@ def saved_and_loaded(estimator, folder):
 
 
 def learned(estimator):
-    return sorted(set(vars(estimator)) - set(estimator.get_params(deep=False)))
+    """Return the names of what fit left, but for how it ended, which files omit."""
+    others = {*estimator.get_params(deep=False), "_interruption"}
+    return sorted(set(vars(estimator)) - others)
 
 
 # What comes back
@@ -197,6 +201,53 @@ def test_parameters_come_back_without_a_fit(estimator, tmp_path):
             assert found == value
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_objects_of_all_losses_come_back_but_for_the_learned_one(name, tmp_path):
+    row = LOSSES[name]
+    if "regressor" in row.given:
+        unfit = EMDAutoencoder(loss=row.loss(fitted_regressor()))
+        with pytest.raises(TypeError, match=f"{row.loss.__name__} .* can hold"):
+            skemd.save(unfit, tmp_path / "saved.skemd")
+    else:
+        loaded = saved_and_loaded(EMDAutoencoder(loss=row.loss()), tmp_path)
+        assert type(loaded.loss) is row.loss
+        assert loaded.loss.get_config() == row.loss().get_config()
+
+
+def test_a_loss_of_ones_own_is_refused(tmp_path):
+    class MeanSquaredError(TelescopeLoss):
+        pass
+
+    MeanSquaredError.__module__ = "skemd.losses._squared_errors"
+    with pytest.raises(TypeError, match="can hold"):
+        skemd.save(EMDAutoencoder(loss=MeanSquaredError()), tmp_path / "saved.skemd")
+
+
+@pytest.mark.parametrize(
+    "fitted",
+    [
+        lambda: WaferRemapper().fit(small_wafers()),
+        lambda: ThresholdSum().fit(small_wafers()),
+        lambda: BestChoice().fit(small_wafers()),
+        lambda: SuperTriggerCell().fit(small_wafers()),
+        fitted_regressor,
+        fitted_autoencoder,
+        EMDRegressor.from_pretrained,
+    ],
+)
+def test_fit_leaves_what_the_class_declares(fitted):
+    estimator = fitted()
+    assert learned(estimator) == sorted(estimator._fitted_attributes)
+    for name, type_ in estimator._fitted_attributes.items():
+        assert isinstance(vars(estimator)[name], type_), name
+
+
+def test_how_a_training_ended_is_not_kept(tmp_path):
+    fitted = copy.copy(fitted_regressor())
+    fitted._interruption = "interrupted"
+    assert not hasattr(saved_and_loaded(fitted, tmp_path), "_interruption")
+
+
 @pytest.mark.parametrize(
     ("unfit", "message"),
     [
@@ -247,15 +298,23 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_estimator_without_a_network_needs_no_keras(tmp_path):
-    path = tmp_path / "saved.skemd"
-    skemd.save(BestChoice().fit(small_wafers()), path)
+def test_estimators_without_a_network_need_no_keras(tmp_path):
+    estimators = [WaferRemapper(), BestChoice(), make_pipeline(WaferRemapper())]
+    paths = [tmp_path / f"{number}.skemd" for number in range(len(estimators))]
+    for estimator, path in zip(estimators, paths, strict=True):
+        skemd.save(estimator.fit(small_wafers()), path)
     script = """
 import sys, skemd
-print(type(skemd.load(sys.argv[1])).__name__, "keras" in sys.modules)
+for path in sys.argv[1:]:
+    loaded = skemd.load(path)
+    skemd.save(loaded, path)
+    print(type(loaded).__name__, "keras" in sys.modules)
 """
-    outcome = run_python(script, path)
-    assert (outcome.stdout, outcome.stderr) == ("BestChoice False\n", "")
+    outcome = run_python(script, *paths)
+    assert outcome.stdout.split() == (
+        "WaferRemapper False BestChoice False Pipeline False".split()
+    )
+    assert outcome.stderr == ""
 
 
 OTHER_BACKEND = """

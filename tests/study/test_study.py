@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from algorithms import Blur, Interrupted, Sender, drawn
+from sklearn.exceptions import ConvergenceWarning
 from small_data import (
+    ProgressBar,
     fitted_autoencoder,
     interrupt_at,
     small_wafers,
@@ -11,6 +13,7 @@ from small_data import (
 )
 
 from skemd.distance import paired_emd
+from skemd.geometry import grid
 from skemd.study import (
     Wafers,
     charge_in_mip,
@@ -332,7 +335,39 @@ def test_what_cannot_be_kept_is_named(tmp_path):
         fitted(Blur(log=lambda: 0), small_wafers(10), memory=str(tmp_path))
 
 
+def interrupt_once(monkeypatch):
+    """Press Ctrl-C at the first step of the first training."""
+
+    class OnceInterruptedBar(ProgressBar):
+        is_whole = True
+
+        def update(self, done, note=""):
+            if OnceInterruptedBar.is_whole:
+                OnceInterruptedBar.is_whole = False
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("skemd._training._loop.ProgressBar", OnceInterruptedBar)
+
+
 def test_an_interrupted_network_ends_the_study(monkeypatch):
     interrupt_at(monkeypatch, 2)
-    with pytest.raises(KeyboardInterrupt, match="was interrupted after"):
+    with (
+        pytest.warns(ConvergenceWarning),
+        pytest.raises(KeyboardInterrupt, match="was interrupted after 1 of 2"),
+    ):
         fitted(tiny_autoencoder(), small_wafers(60))
+
+
+def test_an_interrupted_learned_emd_within_a_network_ends_the_study(monkeypatch):
+    # Its fit is interrupted, that of the autoencoder behind it is not.
+    small = {"n_conv_layers": 0, "n_dense_units": 8, "epochs": 2, "n_refinements": 1}
+    monkeypatch.setattr("skemd._autoencoder._loss._NETWORK", small)
+    monkeypatch.setattr("skemd._autoencoder._loss._PAIRS_PER_WAFER", 2)
+    interrupt_once(monkeypatch)
+    network = tiny_autoencoder(loss="emdcnn", geometry=grid(2, 3), n_components=4)
+    message = "EMDRegressor was interrupted after 0 of 2"
+    with (
+        pytest.warns(ConvergenceWarning, match=message),
+        pytest.raises(KeyboardInterrupt, match=message),
+    ):
+        fitted(network, small_wafers(n_cells=6))

@@ -1,17 +1,27 @@
 """The training loop on a network so small that each epoch takes no time."""
 
+import dataclasses
 import random
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 
 from skemd._backend import keras
 from skemd._training._loop import _optimizer, _split, train
+from skemd._training._options import TrainingOptions
 from skemd._training._step import compiled_predict, fixed_batches
 
 N_SAMPLES, BATCH_SIZE = 20, 8
 STEPS_PER_EPOCH = 3
+OPTIONS = TrainingOptions(
+    epochs=4,
+    batch_size=BATCH_SIZE,
+    learning_rate=0.05,
+    validation_fraction=0.25,
+    early_stopping=False,
+    patience=2,
+)
+WATCHED = dataclasses.replace(OPTIONS, early_stopping=True)
 
 
 def squared_error(y_true, y_pred):
@@ -36,21 +46,32 @@ def data(n_samples=N_SAMPLES, seed=0):
     return inputs, rng.normal(size=(n_samples, 1)).astype(np.float32)
 
 
-def trained(model=None, inputs=None, targets=None, loss=squared_error, **changes):
-    """Return a model and its history after a short training."""
+def outcome(
+    model=None,
+    inputs=None,
+    targets=None,
+    loss=squared_error,
+    *,
+    rng=None,
+    augment=None,
+    label="training",
+    **changes,
+):
+    """Return a model and the result of a short training."""
     if inputs is None:
         inputs, targets = data()
     model = model or tiny_model()
-    options = {
-        "epochs": 4,
-        "batch_size": BATCH_SIZE,
-        "learning_rate": 0.05,
-        "validation_fraction": 0.25,
-        "early_stopping": False,
-        "patience": 2,
-        "rng": np.random.RandomState(0),
-    }
-    return model, train(model, inputs, targets, loss, **{**options, **changes})
+    options = dataclasses.replace(OPTIONS, **changes)
+    rng = rng or np.random.RandomState(0)
+    further = {"rng": rng, "augment": augment, "label": label}
+    return model, train(model, inputs, targets, loss, options, **further)
+
+
+def trained(*arguments, **changes):
+    """Return a model and its history after a short training that nothing cuts short."""
+    model, result = outcome(*arguments, **changes)
+    assert result.interruption is None
+    return model, result.history
 
 
 def arrays_of(model):
@@ -156,7 +177,7 @@ def test_early_stopping_waits_for_its_patience_and_restores_the_best_epoch():
     losses = history["val_loss"]
     best = int(np.argmin(losses))
     assert len(losses) == len(history["loss"]) == best + 1 + 3 < 200
-    _, held_out = _split(40, 0.25, True, np.random.RandomState(0))
+    _, held_out = _split(40, WATCHED, np.random.RandomState(0))
     assert len(held_out) == 10
     predicted = keras.ops.convert_to_numpy(model(inputs[held_out]))
     restored = ((predicted - targets[held_out]) ** 2).mean()
@@ -179,7 +200,7 @@ def test_rows_set_aside_never_train():
         return batch, targets
 
     trained(None, inputs, targets, early_stopping=True, augment=augment)
-    train_rows, held_out = _split(40, 0.25, True, np.random.RandomState(0))
+    train_rows, held_out = _split(40, WATCHED, np.random.RandomState(0))
     assert seen == set(inputs[train_rows, 0].tolist())
     assert len(set(train_rows) | set(held_out)) == 40
     assert not set(train_rows) & set(held_out)
@@ -290,12 +311,14 @@ def interrupting(model, at_epoch):
     return augment, weights
 
 
-def test_an_interrupted_training_keeps_its_last_whole_epoch_and_warns():
+def test_an_interrupted_training_keeps_its_last_whole_epoch_and_says_so():
     model = tiny_model()
     augment, weights = interrupting(model, at_epoch=3)
-    with pytest.warns(ConvergenceWarning, match="interrupted after 2 of 4 epochs"):
-        _, history = trained(model, augment=augment)
-    assert len(history["loss"]) == 2
+    _, result = outcome(model, augment=augment, label="tiny")
+    assert result.interruption == (
+        "tiny was interrupted after 2 of 4 epochs; the best weights so far are kept."
+    )
+    assert len(result.history["loss"]) == 2
     assert_equal_weights(arrays_of(model), weights[2])
     assert (weights[2][0] != weights[1][0]).any()
 
@@ -303,26 +326,25 @@ def test_an_interrupted_training_keeps_its_last_whole_epoch_and_warns():
 def test_an_interrupted_training_keeps_the_best_epoch_it_has_watched():
     n_samples = 27  # of which 20 train
     inputs, targets = data(n_samples)
-    _, held_out = _split(n_samples, 0.25, True, np.random.RandomState(0))
+    _, held_out = _split(n_samples, WATCHED, np.random.RandomState(0))
     # What is learned is wrong for the rows set aside: the first epoch is the best.
     targets[:] = 3
     targets[held_out] = -3
     model = tiny_model()
     augment, weights = interrupting(model, at_epoch=3)
-    with pytest.warns(ConvergenceWarning, match="interrupted after 2 of 4 epochs"):
-        _, history = trained(
-            model, inputs, targets, augment=augment, early_stopping=True
-        )
-    assert history["val_loss"][0] < history["val_loss"][1]
+    _, result = outcome(model, inputs, targets, augment=augment, early_stopping=True)
+    assert "interrupted after 2 of 4 epochs" in result.interruption
+    first, second = result.history["val_loss"]
+    assert first < second
     assert_equal_weights(arrays_of(model), weights[1])
 
 
 def test_a_training_interrupted_at_once_leaves_the_model_usable():
     model = tiny_model()
     augment, weights = interrupting(model, at_epoch=1)
-    with pytest.warns(ConvergenceWarning, match="interrupted after 0 of 4 epochs"):
-        _, history = trained(model, augment=augment)
-    assert history == {"loss": []}
+    _, result = outcome(model, augment=augment)
+    assert "interrupted after 0 of 4 epochs" in result.interruption
+    assert result.history == {"loss": []}
     assert_equal_weights(arrays_of(model), weights[0])
 
 
@@ -357,6 +379,5 @@ def test_a_verbose_training_shows_a_bar_on_stderr(capfd):
 def test_the_bar_is_ended_when_a_training_is_interrupted(capfd):
     model = tiny_model()
     augment, _ = interrupting(model, at_epoch=2)
-    with pytest.warns(ConvergenceWarning, match="tiny was interrupted"):
-        trained(model, augment=augment, verbose=1, label="tiny")
+    outcome(model, augment=augment, verbose=1, label="tiny")
     assert capfd.readouterr().err.endswith("\n")

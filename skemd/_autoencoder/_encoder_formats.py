@@ -1,8 +1,8 @@
-"""The formats of the encoder on the chip: what the parameters ask for, and clashes.
+"""The fixed-point formats of the encoder's stages, from the estimator's parameters.
 
-Each stage of the encoder has a fixed-point format of its own, and the published
-encoders disagree in some. Here parameters become formats, and formats that contradict
-each other, or that float32 could not reproduce exactly, are refused.
+Each stage has its own format, and the published encoders differ in some of them.
+Formats that contradict each other, or that float32 cannot reproduce exactly, are
+refused.
 """
 
 from skemd._checks import check_number
@@ -17,7 +17,7 @@ from skemd._number_formats._links import (
 
 __all__ = ["check_exact", "encoder_formats"]
 
-# Whole numbers up to here are exact in float32, and so are sums that stay below.
+# float32 is exact for whole numbers of up to so many bits.
 FLOAT32_BITS = 24
 
 
@@ -37,12 +37,10 @@ def encoder_formats(
     ----------
     n_components : int
         Numbers in a code.
-    latent_bits, weight_bits, weight_integer_bits : int or None
-        See :class:`skemd.EMDAutoencoder`.
-    input_bits, accumulator_bits : int, FixedPoint or None
-        Likewise.
+    latent_bits, weight_bits, weight_integer_bits, input_bits, accumulator_bits
+        The parameters of :class:`skemd.EMDAutoencoder`.
     n_output_links : int or None
-        Gives the formats that are not given by themselves.
+        Sets the formats whose own parameter is None.
 
     Returns
     -------
@@ -52,7 +50,8 @@ def encoder_formats(
     Raises
     ------
     ValueError
-        If a parameter is no such thing, or a code does not fit the links.
+        If a parameter is not a number of bits or a format, or a code does not fit the
+        links.
     """
     if n_output_links is not None:
         check_number(n_output_links, "n_output_links", low=2, high=5, integer=True)
@@ -78,20 +77,21 @@ def encoder_formats(
 def check_exact(formats, n_conv_products, n_dense_products):
     """Check that float32 reproduces the integer arithmetic of the encoder.
 
-    A sum of products is a whole number of steps. While it cannot reach 2**24 of them,
-    float32 holds it and every part of it exactly, in whatever order it is added up.
+    A sum of products is a whole number of steps. If it cannot reach 2**24 of them,
+    float32 holds it and each of its partial sums exactly, in any order.
 
     Parameters
     ----------
     formats : dict of str to FixedPoint or None
         As :func:`encoder_formats` gives them.
     n_conv_products, n_dense_products : int
-        Products in each sum of the layers.
+        Products in each sum of the convolution and of the dense layer.
 
     Raises
     ------
     ValueError
-        If a layer whose inputs and weights both have a format might sum up to more.
+        If a sum of a layer whose inputs and weights both have a format might reach
+        that.
     """
     weight = formats["weight_format"]
     layers = {
@@ -102,9 +102,9 @@ def check_exact(formats, n_conv_products, n_dense_products):
         inputs = formats[f"{stage}_format"]
         if weight is None or inputs is None:
             continue
-        # The bias comes in steps of the weights, which may be the finer ones.
+        # The bias is in steps of the weights, which may be the finer ones.
         step = weight.step * min(inputs.step, 1)
-        # What the dense layer reads has been through ReLU.
+        # The inputs of the dense layer have passed ReLU.
         lowest = inputs.lowest if stage == "input" else 0
         largest_input = max(inputs.highest, -lowest)
         largest = -weight.lowest * (n_products * largest_input + 1)
@@ -125,7 +125,7 @@ def _weight_format(bits, integer_bits):
 
 
 def _format(bits, name, like):
-    """Return a format of that many bits whose point and sign are those of another."""
+    """Return a format of so many bits, with the point and the sign of another one."""
     if bits is None or isinstance(bits, FixedPoint):
         number_format = bits
     else:
@@ -134,8 +134,8 @@ def _format(bits, name, like):
         number_format = FixedPoint(bits, like.integer_bits, like.signed)
     if number_format is not None and number_format.bits >= FLOAT32_BITS:
         raise ValueError(
-            f"{name} must be fewer than {FLOAT32_BITS} bits, which is what float32 "
-            f"holds; got {number_format}."
+            f"{name} must be fewer than {FLOAT32_BITS} bits, which float32 holds "
+            f"exactly; got {number_format}."
         )
     return number_format
 

@@ -1,0 +1,78 @@
+"""From checked wafers to a trained network: loss, data, initial weights, training."""
+
+import functools
+
+from skemd._autoencoder._loss import autoencoder_loss, name_of_loss
+from skemd._autoencoder._network import ENCODER, build_autoencoder
+from skemd._autoencoder._quantization import train_quantized
+from skemd._input._scaling import encoder_images, to_leading_bit
+from skemd._training._lazy_rows import LazyRows
+from skemd._training._loop import train
+from skemd._training._network import Network
+from skemd._training._options import TrainingOptions
+from skemd.layers._blocks import seeds_from
+
+__all__ = ["network_config", "trained_network"]
+
+
+def trained_network(autoencoder, X, formats, geometry, layout, checkpoint):
+    """Train the network of an autoencoder.
+
+    Parameters
+    ----------
+    autoencoder : EMDAutoencoder
+        The estimator, whose parameters have been checked.
+    X : ndarray of shape (n_samples, n_cells)
+        Wafers with charge, in any unit.
+    formats : dict of str to FixedPoint or None
+        The formats of the encoder's stages.
+    geometry : Geometry
+        The geometry of the cells.
+    layout : Layout
+        How the cells lie in the network's images.
+    checkpoint : Checkpoint
+        Where the training leaves its state.
+
+    Returns
+    -------
+    network : Network
+        With its best weights.
+    result : TrainingResult
+        The history, and whether the training was interrupted.
+    codes : ndarray of float32 of shape (n_samples, n_components)
+        The codes of the wafers.
+    regressor : EMDRegressor or None
+        The learned EMD that was fitted for the loss, if one was.
+    """
+    rng = checkpoint.random_state(autoencoder.random_state)
+    loss, regressor = autoencoder_loss(autoencoder, X, geometry, rng, checkpoint)
+    # Computed for each batch, since all of them may not fit into the memory.
+    cells = LazyRows(to_leading_bit, X)
+    images = LazyRows(functools.partial(encoder_images, layout=layout), X)
+    config = network_config(autoencoder, layout)
+    network, result = train_quantized(
+        Network.untrained(build_autoencoder, config, seeds_from(rng)),
+        formats,
+        images,
+        functools.partial(
+            train, inputs=images, targets=cells, loss=loss, checkpoint=checkpoint
+        ),
+        TrainingOptions.of(autoencoder),
+        rng=rng,
+        float_fraction=autoencoder.float_fraction,
+        label=f"EMDAutoencoder({name_of_loss(autoencoder.loss)})",
+    )
+    network.pull_weights()
+    return network, result, network.predict(images, ENCODER), regressor
+
+
+def network_config(autoencoder, layout):
+    """Return the builder's arguments, without the seeds and the formats."""
+    return {
+        "image_shape": layout.shape,
+        "cell_to_pixel": layout.cell_to_pixel.tolist(),
+        "n_components": autoencoder.n_components,
+        "n_filters": autoencoder.n_filters,
+        "kernel_size": autoencoder.kernel_size,
+        "strides": autoencoder.strides,
+    }

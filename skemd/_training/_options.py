@@ -1,0 +1,73 @@
+"""The parameters that the estimators with a network share, and their check."""
+
+import dataclasses
+import os
+
+from skemd._checks import check_number
+
+__all__ = ["TrainingOptions", "check_training_parameters"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """What :func:`skemd._training._loop.train` needs of an estimator's parameters.
+
+    Parameters
+    ----------
+    epochs, batch_size : int
+        Passes over the data, and samples a step.
+    learning_rate : float
+        Peak learning rate of Adam.
+    validation_fraction : float
+        Part of the samples, drawn at random, that `early_stopping` watches.
+    early_stopping : bool
+        Whether to set samples aside, stop when the loss on them has not improved for
+        `patience` epochs, and return to the weights of the best epoch. Without it all
+        samples train and the weights of the last epoch stay.
+    patience : int
+        Epochs without an improvement.
+    verbose : int, default=0
+        Whether to show progress on stderr.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    validation_fraction: float
+    early_stopping: bool
+    patience: int
+    verbose: int = 0
+
+    @classmethod
+    def of(cls, estimator):
+        """Return the options that an estimator's parameters ask for."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: getattr(estimator, name) for name in names})
+
+
+def check_training_parameters(estimator):
+    """Check the parameters that the estimators with a network share.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        An EMDRegressor or an EMDAutoencoder.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is of the wrong kind or out of range.
+    """
+    for name in ("n_filters", "kernel_size", "epochs", "batch_size", "patience"):
+        check_number(getattr(estimator, name), name, low=1, integer=True)
+    check_number(estimator.learning_rate, "learning_rate", low=0, open_ends=True)
+    check_number(
+        estimator.validation_fraction,
+        "validation_fraction",
+        low=0,
+        high=1,
+        open_ends=True,
+    )
+    folder = estimator.checkpoint_dir
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")

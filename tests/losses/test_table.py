@@ -1,0 +1,52 @@
+"""The table of losses by name, and what follows from it."""
+
+import inspect
+
+import pytest
+
+import skemd.losses
+from skemd._backend import keras
+from skemd.losses._table import LOSSES, named_loss
+
+each_name = pytest.mark.parametrize("name", LOSSES)
+
+
+def test_every_public_loss_has_a_name():
+    assert {row.loss.__name__ for row in LOSSES.values()} == {*skemd.losses.__all__}
+
+
+@each_name
+def test_a_loss_has_the_same_name_for_keras(name):
+    parameters = inspect.signature(LOSSES[name].loss).parameters
+    assert parameters["name"].default == name
+    assert set(LOSSES[name].given) <= set(parameters) & {
+        "geometry",
+        "n_jobs",
+        "regressor",
+    }
+
+
+@each_name
+def test_the_module_describes_its_losses(name):
+    row = LOSSES[name]
+    shown = " ".join(skemd.losses.__doc__.split())
+    assert f'- ``"{name}"`` ({row.loss.__name__}): {row.description}' in shown
+    assert row.description.endswith(".")
+
+
+def test_the_list_fits_the_lines_of_a_docstring():
+    assert max(map(len, skemd.losses.__doc__.splitlines())) <= 88
+
+
+def test_a_class_enters_the_table_and_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr("skemd.losses._table.LOSSES", {})
+
+    @named_loss("none", "nothing.", given=["geometry"], wafer_only=True)
+    class Nothing(keras.losses.Loss):
+        pass
+
+    (row,) = skemd.losses._table.LOSSES.values()
+    assert row.loss is Nothing
+    assert (row.description, row.given, row.wafer_only) == (
+        *("nothing.", ("geometry",), True),
+    )
