@@ -13,7 +13,6 @@ from skemd._checks import check_choice, check_number
 from skemd._input._chunks import map_chunks
 from skemd._input._pairs import both_charged, validated_pairs
 from skemd._input._wafers import (
-    check_training_parameters,
     is_lenient,
     resolve_geometry,
     resolve_layout,
