@@ -1,13 +1,14 @@
 """Best Choice: as many of the largest charges as the links have room for.
 
 A frame is a header of four bits, a sum of eight (5E3M), then for fewer than eight cells
-their addresses of six bits, else a map of 48 bits, then the charges of seven bits in the
-order of rising cells. The sum is of charges without their dropped bits, unlike that of the
-threshold sum. Which of several equal charges is sent is up to the sorting network.
+their addresses of six bits, else a map of 48 bits, then the charges of seven bits in
+the order of rising cells. The sum is of charges without their dropped bits, unlike that
+of the threshold sum. Which of several equal charges is sent is up to the sorting
+network.
 
-Confirmed by vectors for 1 to 13 links; no capture of a chip exists. By the public emulator
-alone: that charges are clipped to 18 bits before they are sorted and summed. Open: whether
-the production chip has the same network.
+Confirmed by vectors for 1 to 13 links; no capture of a chip exists. By the public
+emulator alone: that charges are clipped to 18 bits before they are sorted and summed.
+Open: whether the production chip has the same network.
 """
 
 import numpy as np
@@ -145,9 +146,9 @@ def unpack_best_choice(words, *, n_links, dropped_bits, version, half_lsb=False)
         if (n_sent != n_cells).any():
             row = np.flatnonzero(n_sent != n_cells)[0]
             raise ValueError(
-                f"Crossing {row} is no frame of Best Choice on {n_links} links: its map "
-                f"names {n_sent[row]} cells, not {n_cells}. Words must come from a chip "
-                "of these registers, with the frame beginning at link 0."
+                f"Crossing {row} is no frame of Best Choice on {n_links} links: its "
+                f"map names {n_sent[row]} cells, not {n_cells}. Words must come from a "
+                "chip of these registers, with the frame beginning at link 0."
             )
         cells = np.nonzero(mask)[1].reshape(len(words), n_cells)
         place = _MAP_PLACE + N_CELLS

@@ -1,7 +1,8 @@
 """Bit fields in the words of a link, the most significant bit first.
 
-Arrays hold one crossing a column here, so that a field of all crossings is one contiguous
-row. Frames have few fields, and a loop over them costs less than arrays of single bits.
+Arrays hold one crossing a column here, so that a field of all crossings is one
+contiguous row. Frames have few fields, and a loop over them costs less than arrays of
+single bits.
 """
 
 import numpy as np

@@ -17,8 +17,8 @@ def decoded(codes, code, dropped_bits=0, *, half_lsb=False):
     dropped_bits : int, default=0
         Lowest bits that were dropped before.
     half_lsb : bool, default=False
-        Whether to take the middle of the charges with a code, not the lowest. Zero stays
-        zero.
+        Whether to take the middle of the charges with a code, not the lowest. Zero
+        stays zero.
 
     Returns
     -------

@@ -2,8 +2,8 @@
 
 "tree" is that of the prototype's slow control: everything under ``ECON-T``. "flat" came
 between: short names, and the number of links as a count. "production" is the production
-chip's: an algorithm under ``ConfigAlgo``, and the links as a mask of bits. A file in the
-first two describes a prototype.
+chip's: an algorithm under ``ConfigAlgo``, and the links as a mask of bits. A file in
+the first two describes a prototype.
 
 Each dialect is a table from the path of a register to the setting it means.
 """
@@ -137,8 +137,8 @@ def dialect_of(registers):
     if others:
         return "flat"
     raise ValueError(
-        "These are no registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo', or "
-        f"'Algorithm'; got {reprlib.repr(sorted(map(str, list(registers)[:50])))}."
+        "These are no registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo', "
+        f"or 'Algorithm'; got {reprlib.repr(sorted(map(str, list(registers)[:50])))}."
     )
 
 
@@ -160,8 +160,8 @@ def read_paths(registers, dialect):
     Raises
     ------
     ValueError
-        If there is a register that the trigger path does not have, or two contradict each
-        other.
+        If there is a register that the trigger path does not have, or two contradict
+        each other.
     """
     if dialect == "tree":
         registers = _chip_of_tree(registers)
@@ -187,8 +187,8 @@ def _chip_of_tree(registers):
     foreign = [key for key in registers if key not in ("ECON-T", *_NOT_OF_THE_CHIP)]
     if foreign:
         raise ValueError(
-            f"Registers of ECON-T stand beside a block {reprlib.repr(foreign[0])}, which "
-            "is not the chip's. Remove it."
+            f"Registers of ECON-T stand beside a block {reprlib.repr(foreign[0])}, "
+            "which is not the chip's. Remove it."
         )
     chip = registers["ECON-T"]
     if not isinstance(chip, dict) or not isinstance(chip.get("RW"), dict):
@@ -206,7 +206,8 @@ def _leaves(registers):
     while waiting:
         names, value = waiting.pop()
         n_entries += 1
-        # What refers to itself, or to a thousand copies of a thousand copies, ends here.
+        # What refers to itself, or to a thousand copies of a thousand copies, ends
+        # here.
         if n_entries > _MOST_ENTRIES or len(names) > _MOST_DEPTH:
             raise ValueError(
                 f"Registers are nested more than {_MOST_DEPTH} names deep or have more "
@@ -228,16 +229,16 @@ def _unknown(path, dialect):
     others = [other for other in DIALECTS if path in PATHS[other]]
     if others:
         return (
-            f"Registers mix dialects: {path} belongs to the dialect {others[0]!r}, but the "
-            f"other blocks are in {dialect!r}. Keep the names of one dialect."
+            f"Registers mix dialects: {path} belongs to the dialect {others[0]!r}, but "
+            f"the other blocks are in {dialect!r}. Keep the names of one dialect."
         )
     block = path.split("/")[0]
     if dialect != "tree" and block in ("Mux", "Cal", "AlgoThreshold"):
         return (
-            f"{block} has an entry {path[len(block) + 1 :]!r}; expected {N_CELLS} numbers, "
-            f"one for each trigger cell, under 0 to {N_CELLS - 1}."
+            f"{block} has an entry {path[len(block) + 1 :]!r}; expected {N_CELLS} "
+            f"numbers, one for each trigger cell, under 0 to {N_CELLS - 1}."
         )
     return (
-        f"There is no register {path} in the trigger path of ECON-T, dialect {dialect!r}. "
-        "Remove it, or look whether the file is of another chip."
+        f"There is no register {path} in the trigger path of ECON-T, dialect "
+        f"{dialect!r}. Remove it, or look whether the file is of another chip."
     )

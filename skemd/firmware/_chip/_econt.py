@@ -21,7 +21,6 @@ from skemd.firmware._chip._front_end import (
 from skemd.firmware._chip._output_buffer import frames_of_stream, through_buffer
 from skemd.firmware._chip._register_files import read_register_file, write_register_file
 from skemd.firmware._chip._registers import (
-    check_dialect,
     registers_of_settings,
     settings_of_registers,
 )
@@ -44,9 +43,9 @@ _CHUNK = 1024
 class EconT:
     """The trigger path of ECON-T: words of the input links in, words of the links out.
 
-    Everything is computed as the chip does it, in whole numbers. :doc:`/guide/econt` says
-    field by field what a captured chip confirms, what only vectors or the public emulator
-    do, and what is open.
+    Everything is computed as the chip does it, in whole numbers. :doc:`/guide/econt`
+    says field by field what a captured chip confirms, what only vectors or the public
+    emulator do, and what is open.
 
     Parameters
     ----------
@@ -58,8 +57,8 @@ class EconT:
     settings : ChipSettings
         The same.
     dialect : str
-        How :meth:`registers` names registers unless told otherwise: as the file that the
-        chip was read from, else "production" or "tree" by version.
+        How :meth:`registers` names registers unless told otherwise: as the file that
+        the chip was read from, else "production" or "tree" by version.
 
     See Also
     --------
@@ -74,16 +73,17 @@ class EconT:
     >>> X[0, 7] = 1000
     >>> words = chip.run(chip.link_words(X))
     >>> f"{words[0, 0]:08x}"
-    'f4c5001d'
-    >>> chip.unpack(words)["charges"]
-    array([[  0,   0,   0, 960]])
+    'f0000108'
+    >>> frames = chip.unpack(words)
+    >>> frames["addresses"], frames["charges"]
+    (array([[0, 1, 2, 7]]), array([[  0,   0,   0, 960]]))
     """
 
     def __init__(self, settings):
         if not isinstance(settings, ChipSettings):
             raise ValueError(
-                f"settings must be ChipSettings; got {type(settings).__name__}. For files "
-                "and dictionaries of registers there is EconT.from_registers."
+                f"settings must be ChipSettings; got {type(settings).__name__}. For "
+                "files and dictionaries of registers there is EconT.from_registers."
             )
         self.settings = settings
         self.dialect = "production" if settings.version == "production" else "tree"
@@ -95,14 +95,15 @@ class EconT:
         Parameters
         ----------
         registers : str, path-like or dict
-            A YAML file, or what it holds, in one of three dialects: the prototype's tree
-            under ``ECON-T``, the flat names that came after it, or the production chip's.
+            A YAML file, or what it holds, in one of three dialects: the prototype's
+            tree under ``ECON-T``, the flat names that came after it, or the production
+            chip's.
 
         Returns
         -------
         chip : EconT
-            A prototype for the first two dialects. Settings that are missing are those of
-            :class:`ChipSettings`.
+            A prototype for the first two dialects. Settings that are missing are those
+            of :class:`ChipSettings`.
 
         Raises
         ------
@@ -185,16 +186,17 @@ class EconT:
         Raises
         ------
         ValueError
-            If a charge is negative, not finite or too large, or the multiplexer leaves a
-            cell out.
+            If a charge is negative, not finite or too large, or the multiplexer leaves
+            a cell out.
         """
         counts = _checked_counts(X)
         mux = self.settings.mux
         if len(set(mux.tolist())) < N_CELLS:
             left_out = sorted(set(range(N_CELLS)) - set(mux.tolist()))
             raise ValueError(
-                f"The multiplexer reads some input cells twice and leaves out {left_out}, "
-                "so that it cannot be undone. Make a chip whose mux is a permutation."
+                f"The multiplexer reads some input cells twice and leaves out "
+                f"{left_out}, so that it cannot be undone. Make a chip whose mux is a "
+                "permutation."
             )
         codes = input_codes(counts, self.settings.high_density)
         return to_link_words(codes, mux, version=self.settings.version)
@@ -207,22 +209,22 @@ class EconT:
         words : array-like of int of shape (n_crossings, 13)
             32 bits a link, as `run` gives them.
         half_lsb : bool, default=False
-            Whether to decode charges and sums to the middle of those with the same code,
-            not to the lowest. Zero stays zero.
+            Whether to decode charges and sums to the middle of those with the same
+            code, not to the lowest. Zero stays zero.
 
         Returns
         -------
-        frames : dict of ndarray
-            A row a crossing. Always "header" and "codes", as they were sent; "charges",
-            these codes in counts, but for the autoencoder, whose codes are in steps of
-            1/256. By algorithm also:
+        frames : dict of ndarray of shape (n_crossings, ...)
+            Always "header" and "codes", as they were sent; "charges", these codes in
+            counts, but for the autoencoder, whose codes are in steps of 1/256. By
+            algorithm also:
 
             - "sum" in counts and "sum_codes": Best Choice, threshold sum, autoencoder;
-            - "addresses": the cells that were sent, of Best Choice and threshold sum; of
-              super trigger cells the place of the largest cell of each;
-            - "kind" and "n_sent": threshold sum. Its rows have room for 48 cells; behind
-              those that were sent, addresses are -1 and codes 0. Rows are those of the
-              frames that have been sent to their end, at most n_crossings.
+            - "addresses": the cells that were sent, of Best Choice and threshold sum;
+              of super trigger cells the place of the largest cell of each;
+            - "kind" and "n_sent": threshold sum. Its rows have room for 48 cells;
+              behind those that were sent, addresses are -1 and codes 0. There are rows
+              for the frames that have been sent to their end, at most n_crossings.
 
         Raises
         ------
@@ -302,7 +304,9 @@ class EconT:
             codes = encode_wafers(charges, settings.weights)
             mask, n_links = settings.keep_mask, settings.n_links
             totals = charges.sum(axis=1)
-            return pack_encoder(codes, totals, counters, keep_mask=mask, n_links=n_links)
+            return pack_encoder(
+                codes, totals, counters, keep_mask=mask, n_links=n_links
+            )
         options = {"dropped_bits": settings.dropped_bits}
         if settings.algorithm == "repeater":
             return pack_repeater(charges, counters, **options)
@@ -321,21 +325,22 @@ def _checked_counts(X):
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != N_CELLS:
         raise ValueError(
-            f"X must have shape (n_crossings, {N_CELLS}), a charge for each trigger cell; "
-            f"got {X.shape}."
+            f"X must have shape (n_crossings, {N_CELLS}), a charge for each trigger "
+            f"cell; got {X.shape}."
         )
     if X.dtype.kind not in "iuf":
         raise ValueError(
-            f"X must hold charges in counts; got dtype {X.dtype}. Convert it to numbers "
-            "first."
+            f"X must hold charges in counts; got dtype {X.dtype}. Convert it to "
+            "numbers first."
         )
     # Written so that NaN is not good, either.
     good = (X >= 0) & (X <= LARGEST_CHARGE)
     if not good.all():
         rows = ~good.all(axis=1)
         raise ValueError(
-            f"Charges must be counts from 0 to 2**22, which is all that the chip has bits "
-            f"for; {name_rows(rows)} of X hold{'s' if rows.sum() == 1 else ''} "
-            f"{X[~good].flat[0]}. Drop these wafers, or convert charges to counts first."
+            f"Charges must be counts from 0 to 2**22, which is all that the chip has "
+            f"bits for; {name_rows(rows)} of X hold{'s' if rows.sum() == 1 else ''} "
+            f"{X[~good].flat[0]}. Drop these wafers, or convert charges to counts "
+            "first."
         )
     return np.floor(X).astype(np.int64)

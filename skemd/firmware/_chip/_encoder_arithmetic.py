@@ -1,13 +1,14 @@
 """The arithmetic of the encoder, in whole numbers.
 
 The wafer is divided by the power of two below its sum, put into an image of 8 x 8, and
-goes through a convolution and a dense layer. Weights count steps of 1/32, pixels and the
-convolution's outputs 1/128, the codes 1/256. Every product is rounded down by itself,
-and sums start from the bias.
+goes through a convolution and a dense layer. Weights count steps of 1/32, pixels and
+the convolution's outputs 1/128, the codes 1/256. Every product is rounded down by
+itself, and sums start from the bias.
 
-Confirmed by vectors of fifteen sets of weights, no capture of a chip exists. The vectors
-reach pixels of 100 and outputs of the convolution of 124; larger ones, and wafers with a
-sum below 128, whose pixels are shifted up, are open and computed by the same rules here.
+Confirmed by vectors of fifteen sets of weights, no capture of a chip exists. The
+vectors reach pixels of 100 and outputs of the convolution of 124; larger ones, and
+wafers with a sum below 128, whose pixels are shifted up, are open and computed by the
+same rules here.
 """
 
 import numpy as np
@@ -33,8 +34,8 @@ def pixels_of(charges):
     Returns
     -------
     pixels : ndarray of int32 of shape (48, n_wafers)
-        In steps of 1/128, rounded down, at most 255. Those of a wafer without charge are
-        zero.
+        In steps of 1/128, rounded down, at most 255. Those of a wafer without charge
+        are zero.
     """
     totals = charges.sum(axis=0)
     _, length = np.frexp(totals.astype(np.float64))

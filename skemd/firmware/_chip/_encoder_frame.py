@@ -1,12 +1,12 @@
 """The encoder's frame: the module sum and the bits of the code that are kept.
 
-A frame is a header of five bits, the sum of nine (5E4M of all CALQ, nothing dropped), and
-the bits of the code: from the last of the 16 numbers to the first, each with its most
-significant bit first, as far as the keep mask has ones. Where the links have room for
-fewer bits, those in front are lost; where for more, zeros stand in front.
+A frame is a header of five bits, the sum of nine (5E4M of all CALQ, nothing dropped),
+and the bits of the code: from the last of the 16 numbers to the first, each with its
+most significant bit first, as far as the keep mask has ones. Where the links have room
+for fewer bits, those in front are lost; where for more, zeros stand in front.
 
-Confirmed by vectors with full masks on 2 and 5 links. Read only: the order of the mask's
-bits, and partial masks.
+Confirmed by vectors with full masks on 2 and 5 links. Read only: the order of the
+mask's bits, and partial masks.
 """
 
 import numpy as np
@@ -101,8 +101,8 @@ def unpack_encoder(words, *, keep_mask, n_links, half_lsb=False):
     Returns
     -------
     frames : dict of ndarray
-        "header", "sum_codes", "sum" in counts, and "codes" (n_crossings, 16) in steps of
-        1/256, with zeros for bits that were not sent.
+        "header", "sum_codes", "sum" in counts, and "codes" (n_crossings, 16) in steps
+        of 1/256, with zeros for bits that were not sent.
     """
     columns = words.T.astype(np.int64)
     padding, runs = _layout(keep_mask, n_links)
@@ -121,7 +121,7 @@ def unpack_encoder(words, *, keep_mask, n_links, half_lsb=False):
 
 
 def _layout(keep_mask, n_links):
-    """Return the zeros in front, and runs of kept bits as (number, lowest bit, width)."""
+    """Return the zeros in front, and runs of bits as (number, lowest bit, width)."""
     kept = [
         divmod(bit, CODE_BITS)
         for bit in reversed(range(N_CODES * CODE_BITS))

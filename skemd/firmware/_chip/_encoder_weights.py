@@ -1,9 +1,10 @@
 """The encoder's weights, and the twelve register banks that hold them.
 
 All weights are one number of 12,864 bits: weight k takes bits 6 k to 6 k + 5 in two's
-complement, the kernel of the convolution in Keras's order first, then its bias, the kernel
-of the dense layer *output by output*, and its bias. A bank holds 1,072 of these bits, and
-its registers 16 bytes each (the last one 6), the lowest byte first. Confirmed by vectors.
+complement, the kernel of the convolution in Keras's order first, then its bias, the
+kernel of the dense layer *output by output*, and its bias. A bank holds 1,072 of these
+bits, and its registers 16 bytes each (the last one 6), the lowest byte first. Confirmed
+by vectors.
 """
 
 from typing import NamedTuple

@@ -43,13 +43,13 @@ def read_bounded(path, most_bytes):
             content = file.read(most_bytes + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
-            f"{path} is damaged, or no gzip file: {error}. Fetch it again, or take .gz off "
-            "its name if it is not packed."
+            f"{path} is damaged, or no gzip file: {error}. Fetch it again, or take .gz "
+            "off its name if it is not packed."
         ) from error
     if len(content) > most_bytes:
         raise ValueError(
-            f"{path} holds more than {most_bytes:,} bytes. Look whether it is the right "
-            "file, or split it."
+            f"{path} holds more than {most_bytes:,} bytes. Look whether it is the "
+            "right file, or split it."
         )
     return content
 

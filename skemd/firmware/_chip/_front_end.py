@@ -1,13 +1,14 @@
 """The chip's front end: from the words of twelve input links to 48 calibrated charges.
 
 A word has a header of four bits and the charges of four trigger cells as 4E3M codes. A
-multiplexer puts the cells in order; a code is expanded to the middle of the charges that
-have it, in counts, and multiplied by the calibration of its cell. The middle of code 0 is
-not zero: an empty cell reads as 4 counts with high density and as 1 with low density.
+multiplexer puts the cells in order; a code is expanded to the middle of the charges
+that have it, in counts, and multiplied by the calibration of its cell. The middle of
+code 0 is not zero: an empty cell reads as 4 counts with high density and as 1 with low
+density.
 
 Confirmed by captures of a prototype: order of the cells, multiplexer, expansion,
-calibration, counter. Confirmed by vectors only: the order of the cells on the production
-chip.
+calibration, counter. Confirmed by vectors only: the order of the cells on the
+production chip.
 """
 
 import numpy as np

@@ -1,16 +1,17 @@
 """The output buffer of the threshold sum: frames of any length on links of fixed width.
 
-A crossing stores its frame and takes two words of 16 bits out for each link. Three limits
-keep the wait short. With F words waiting and N in the new frame: if F + N exceeds T1, one
-word takes the frame's place; above T2 waiting words, one word takes the place of a frame
-of at most T3 words. So beyond T2 small frames are cut and large ones kept. What is missing
-at the end of a crossing is filled with idle words of that crossing.
+A crossing stores its frame and takes two words of 16 bits out for each link. Three
+limits keep the wait short. With F words waiting and N in the new frame: if F + N
+exceeds T1, one word takes the frame's place; above T2 waiting words, one word takes the
+place of a frame of at most T3 words. So beyond T2 small frames are cut and large ones
+kept. What is missing at the end of a crossing is filled with idle words of that
+crossing.
 
-Confirmed by captures of a prototype: everything but the last case, a large frame kept above
-T2, which is confirmed by the public emulator. The prototype has room for 474 words: what
-would lie behind comes out as zeros (captures). Open: the room of the production chip, and
-what a chip sends in a crossing whose frame is cut while the buffer runs empty (here idle
-words).
+Confirmed by captures of a prototype: everything but the last case, a large frame kept
+above T2, which is confirmed by the public emulator. The prototype has room for 474
+words: what would lie behind comes out as zeros (captures). Open: the room of the
+production chip, and what a chip sends in a crossing whose frame is cut while the buffer
+runs empty (here idle words).
 """
 
 import numpy as np
@@ -86,8 +87,8 @@ def _decisions(lengths, n_taken, limits):
 def frames_of_stream(words, *, n_links):
     """Find the frames in what the links carry.
 
-    Frames and idle words cannot be told apart by their bits. But each crossing stores one
-    frame, and the buffer sends no idle word before it is empty.
+    Frames and idle words cannot be told apart by their bits. But each crossing stores
+    one frame, and the buffer sends no idle word before it is empty.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ def frames_of_stream(words, *, n_links):
         If there is no frame where one has to be.
     """
     links = words[:, :n_links, None] >> np.array([HALF_BITS, 0], dtype=np.uint32)
-    rows = (links & (2**HALF_BITS - 1)).reshape(len(words), -1).tolist()
+    rows = (links & (2**HALF_BITS - 1)).reshape(len(words), 2 * n_links).tolist()
     frames, frame, last = [], [], None
     for crossing, row in enumerate(rows):
         for half in row:
@@ -143,8 +144,9 @@ def _next_header(half, last, crossing):
 
 def _no_frame(crossing, why):
     return (
-        f"The words of crossing {crossing} do not begin a frame where one is due: {why}. "
-        "Words must come from a chip of these registers, with the stream beginning at "
-        "link 0 and the buffer empty before the first crossing. A prototype whose buffer "
-        "rises above 474 words sends zeros and cannot be read; keep T1 below."
+        f"The words of crossing {crossing} do not begin a frame where one is due: "
+        f"{why}. Words must come from a chip of these registers, with the stream "
+        "beginning at link 0 and the buffer empty before the first crossing. A "
+        "prototype whose buffer rises above 474 words sends zeros and cannot be read; "
+        "keep T1 below."
     )

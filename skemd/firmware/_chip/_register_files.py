@@ -46,8 +46,8 @@ def read_register_file(path):
     # Long decimal numbers and impossible dates are ValueErrors of their own.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"{path} could not be read as registers in YAML: {error} Files of registers "
-            "hold numbers and lists under names, and nothing else."
+            f"{path} could not be read as registers in YAML: {error} Files of "
+            "registers hold numbers and lists under names, and nothing else."
         ) from error
 
 
@@ -90,7 +90,8 @@ def _check_events(yaml, text):
             depth -= 1
         if depth > _MOST_DEPTH:
             raise ValueError(
-                f"line {event.start_mark.line + 1} is nested more than {_MOST_DEPTH} deep."
+                f"line {event.start_mark.line + 1} is nested more than {_MOST_DEPTH} "
+                "deep."
             )
 
 

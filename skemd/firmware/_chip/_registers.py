@@ -23,7 +23,8 @@ from skemd.firmware._chip._settings import ALGORITHMS, LARGEST, ChipSettings
 
 __all__ = ["check_dialect", "registers_of_settings", "settings_of_registers"]
 
-# What else the register of the algorithm may hold acts as the repeater, which is read only.
+# What else the register of the algorithm may hold acts as the repeater, which is read
+# only.
 _SELECTED = (*ALGORITHMS, "repeater", "repeater", "repeater")
 _MASK_AE2_BITS = 16
 
@@ -55,7 +56,8 @@ def settings_of_registers(registers):
         if name not in found:
             paths = [path for path, to in PATHS[dialect].items() if to == name]
             raise ValueError(
-                f"Registers of the dialect {dialect!r} need {paths[0]}, which is missing."
+                f"Registers of the dialect {dialect!r} need {paths[0]}, which is "
+                "missing."
             )
     settings = {"version": VERSION_OF[dialect]}
     settings["algorithm"] = _SELECTED[_number(found.pop("select"), "select", 7)]
@@ -75,9 +77,9 @@ def settings_of_registers(registers):
 def registers_of_settings(settings, dialect):
     """Write settings as a dictionary of registers.
 
-    A prototype written in the production chip's dialect, or the other way round, becomes
-    a chip of the other version that sees the same cells: the multiplexer makes up for the
-    order of the cells on the input links.
+    A prototype written in the production chip's dialect, or the other way round,
+    becomes a chip of the other version that sees the same cells: the multiplexer makes
+    up for the order of the cells on the input links.
 
     Parameters
     ----------
@@ -151,7 +153,9 @@ def _nested(values, dialect):
         if dialect == "production" and path == "AlgoDroplsb/Global":
             continue
         written.add(setting)
-        *blocks, last = [int(name) if name.isdigit() else name for name in path.split("/")]
+        *blocks, last = [
+            int(name) if name.isdigit() else name for name in path.split("/")
+        ]
         place = registers
         for block in blocks:
             place = place.setdefault(block, {})
@@ -188,9 +192,9 @@ def _links_of_mask(mask):
     n_links = mask.bit_count()
     if mask != 2**n_links - 1:
         raise ValueError(
-            f"active_etxs is {mask:#x}: in the production chip's dialect it is a mask of "
-            "links, and this one has gaps, for which nobody has shown what the chip sends. "
-            f"Enable links from 0 up: {n_links} links are {2**n_links - 1:#x}."
+            f"active_etxs is {mask:#x}: in the production chip's dialect it is a mask "
+            "of links, and this one has gaps, for which nobody has shown what the chip "
+            f"sends. Enable links from 0 up: {n_links} links are {2**n_links - 1:#x}."
         )
     return n_links
 

@@ -1,7 +1,7 @@
 """The repeater: every trigger cell as it came, on eleven links.
 
-The frame is a header of five bits and 48 charges of seven bits, 4E3M of CALQ without its
-dropped bits. Confirmed by captures of a prototype.
+The frame is a header of five bits and 48 charges of seven bits, 4E3M of CALQ without
+its dropped bits. Confirmed by captures of a prototype.
 """
 
 import numpy as np

@@ -55,13 +55,14 @@ _MOST_DROPPED_BITS = 4
 class ChipSettings:
     """All settings of ECON-T's trigger path.
 
-    The chip's own values after a reset are not published; the defaults are those that its
-    public test vectors have.
+    The chip's own values after a reset are not published; the defaults are those that
+    its public test vectors have.
 
     Parameters
     ----------
     algorithm : str
-        "threshold_sum", "super_trigger_cell", "best_choice", "repeater" or "autoencoder".
+        "threshold_sum", "super_trigger_cell", "best_choice", "repeater" or
+        "autoencoder".
     version : {"production", "prototype"}, default="production"
         Which chip. They differ in the order of the cells on the input links and of the
         maps of cells.
@@ -77,17 +78,18 @@ class ChipSettings:
     t1, t2, t3 : int, default=338, 314, 25
         Limits of the output buffer in words of 16 bits.
     buffer_room : int, None or "version", default="version"
-        Words that the output buffer keeps; what lies behind comes out as zeros. None for
-        no limit; "version" for 474 on the prototype and no limit on the production chip,
-        whose room is not known.
+        Words that the output buffer keeps; what lies behind comes out as zeros. None
+        for no limit; "version" for 474 on the prototype and no limit on the production
+        chip, whose room is not known.
     idle_pattern, link_reset_pattern : int, default=0x122
-        Lower eleven bits of the words that the links send when there is nothing to send,
-        and after a link reset. Link resets are not emulated.
+        Lower eleven bits of the words that the links send when there is nothing to
+        send, and after a link reset. Link resets are not emulated.
     drop_lsb : int or None, default=None
         How many bits of a charge are dropped before its seven bits are sent; 5 to 7 act
         as 0. None for 3 with high density and 1 with low density.
     mux : sequence of 48 int or None, default=None
-        For each cell behind the multiplexer the one before it; None for all as they come.
+        For each cell behind the multiplexer the one before it; None for all as they
+        come.
     calibration : sequence of 48 int or None, default=None
         Factor of each cell in steps of 1 / 2048; None for 1.
     thresholds : sequence of 48 int or None, default=None
@@ -95,8 +97,8 @@ class ChipSettings:
     weights : EncoderWeights or None, default=None
         For the autoencoder, in steps of 1/32.
     keep_mask : int, default=2**144 - 1
-        Which bits of the autoencoder's code are sent; bit 143 is the top bit of the last
-        number. The default keeps all.
+        Which bits of the autoencoder's code are sent; bit 143 is the top bit of the
+        last number. The default keeps all.
 
     Raises
     ------
@@ -178,8 +180,8 @@ class ChipSettings:
         ):
             if self.algorithm == algorithm and getattr(self, name) is None:
                 raise ValueError(
-                    f"The algorithm {algorithm!r} needs {name}; there are none. Set them, "
-                    "or select another algorithm."
+                    f"The algorithm {algorithm!r} needs {name}; there are none. Set "
+                    "them, or select another algorithm."
                 )
 
 
@@ -250,15 +252,15 @@ def _checked_weights(weights):
         array = np.asarray(array)
         if array.shape != shape or array.dtype.kind not in "iu":
             raise ValueError(
-                f"{name} must hold integers, steps of 1/32, of shape {shape}; got dtype "
-                f"{array.dtype} and shape {array.shape}."
+                f"{name} must hold integers, steps of 1/32, of shape {shape}; got "
+                f"dtype {array.dtype} and shape {array.shape}."
             )
         outside = (array < SMALLEST_WEIGHT) | (array >= -SMALLEST_WEIGHT)
         if outside.any():
             raise ValueError(
                 f"{name} must lie in [{SMALLEST_WEIGHT}, {-SMALLEST_WEIGHT - 1}], six "
-                f"bits in steps of 1/32; got {array[outside].flat[0]}. Clip and round the "
-                "weights first."
+                f"bits in steps of 1/32; got {array[outside].flat[0]}. Clip and round "
+                "the weights first."
             )
         array = array.astype(np.int64)
         array.setflags(write=False)

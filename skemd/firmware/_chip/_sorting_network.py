@@ -35,8 +35,8 @@ def _comparisons(n_places):
 def largest_first(keys):
     """Sort keys as the network does, and say where they came from.
 
-    Equal keys are never exchanged, but they move with others: their order is neither that
-    of rising nor that of falling addresses.
+    Equal keys are never exchanged, but they move with others: their order is neither
+    that of rising nor that of falling addresses.
 
     Parameters
     ----------

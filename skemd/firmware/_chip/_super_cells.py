@@ -1,13 +1,14 @@
 """Super trigger cells: sums of 4 or 16 trigger cells, and where the largest of them is.
 
-A frame is a header of four bits, all addresses, then all sums. Which cells make a sum, the
-number of bits and the number of sums that fit depend on the type. The address is the place
-of the largest CALQ, not of the largest code; of equal ones the highest place wins.
+A frame is a header of four bits, all addresses, then all sums. Which cells make a sum,
+the number of bits and the number of sums that fit depend on the type. The address is
+the place of the largest CALQ, not of the largest code; of equal ones the highest place
+wins.
 
 Confirmed by captures of a prototype: types 0 to 3, ties included. Type 4 exists on the
-production chip alone and is read only. Open: how the production chip breaks ties, how many
-sums type 4 sends (here as many as fit), and what the chip sends with more links than the
-sums need (here zeros, as the public emulator does).
+production chip alone and is read only. Open: how the production chip breaks ties, how
+many sums type 4 sends (here as many as fit), and what the chip sends with more links
+than the sums need (here zeros, as the public emulator does).
 """
 
 from typing import NamedTuple
@@ -24,7 +25,12 @@ from skemd.firmware._chip._bit_fields import (
 from skemd.firmware._chip._decoding import decoded
 from skemd.firmware._chip._front_end import CHARGE, N_CELLS, short_headers
 
-__all__ = ["SUPER_CELL_TYPES", "SuperCellType", "pack_super_cells", "unpack_super_cells"]
+__all__ = [
+    "SUPER_CELL_TYPES",
+    "SuperCellType",
+    "pack_super_cells",
+    "unpack_super_cells",
+]
 
 _HEADER_BITS = 4
 
@@ -53,7 +59,7 @@ class SuperCellType(NamedTuple):
     n_sums: tuple
 
     def sums_on(self, n_links):
-        """Return how many sums so many links carry, zero if there are too many links."""
+        """Return how many sums so many links carry; zero if they are too many."""
         return self.n_sums[n_links - 1] if n_links <= len(self.n_sums) else 0
 
 

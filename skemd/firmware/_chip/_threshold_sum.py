@@ -1,13 +1,14 @@
 """Threshold sum: every charge above its cell's threshold, in frames of any length.
 
 A frame is made of words of 16 bits: header of five bits, kind of three, sum of eight
-(5E3M), then what the kind says. One to seven cells are counted and named one by one, more
-are shown on a map of 48 bits; their charges of seven bits follow in the order of rising
-cells. The sum is of undropped charges, either of all cells or of those that are not sent.
-A frame that the buffer has no room for is cut to one word, whose sum is of all cells.
+(5E3M), then what the kind says. One to seven cells are counted and named one by one,
+more are shown on a map of 48 bits; their charges of seven bits follow in the order of
+rising cells. The sum is of undropped charges, either of all cells or of those that are
+not sent. A frame that the buffer has no room for is cut to one word, whose sum is of
+all cells.
 
-Confirmed by captures of a prototype; by vectors for the production chip, whose map begins
-with cell 47.
+Confirmed by captures of a prototype; by vectors for the production chip, whose map
+begins with cell 47.
 """
 
 from typing import NamedTuple
@@ -165,8 +166,8 @@ def frame_length(halves):
     Returns
     -------
     length : int
-        Words of the frame. While those at hand do not tell, a lower bound that is larger
-        than their number.
+        Words of the frame. While those at hand do not tell, a lower bound that is
+        larger than their number.
 
     Raises
     ------
@@ -210,8 +211,8 @@ def read_frames(halves, *, dropped_bits, version, half_lsb=False):
     -------
     frames : dict of ndarray
         "header", "kind", "sum_codes", "sum" in counts, "n_sent", and of shape
-        (n_frames, 48) "addresses", "codes" and "charges" in counts; behind the cells that
-        were sent, addresses are -1 and the others 0.
+        (n_frames, 48) "addresses", "codes" and "charges" in counts; behind the cells
+        that were sent, addresses are -1 and the others 0.
     """
     columns = np.ascontiguousarray(halves.T).astype(np.int64)
     columns = columns[::2] << HALF_BITS | columns[1::2]

@@ -1,8 +1,8 @@
 """Files of link words: comma-separated hexadecimal numbers, a crossing a line.
 
 The first line names the columns: ``RX_DATA_0`` to ``RX_DATA_11`` for the twelve input
-links, ``TX_DATA_0`` to ``TX_DATA_12`` for the thirteen output links. Each word has eight
-digits. Files whose name ends in ``.gz`` are packed.
+links, ``TX_DATA_0`` to ``TX_DATA_12`` for the thirteen output links. Each word has
+eight digits. Files whose name ends in ``.gz`` are packed.
 """
 
 from pathlib import Path
@@ -129,8 +129,8 @@ def as_words(words, name, n_columns):
     if words.ndim != 2 or words.shape[1] not in n_columns:
         columns = " or ".join(map(str, n_columns))
         raise ValueError(
-            f"{name} must have shape (n_crossings, {columns}), a word for each link; got "
-            f"{words.shape}."
+            f"{name} must have shape (n_crossings, {columns}), a word for each link; "
+            f"got {words.shape}."
         )
     if words.dtype.kind not in "iu":
         raise ValueError(
@@ -155,9 +155,9 @@ def _n_columns(path, names):
             return n_columns
     shown = names[:60].decode("ascii", "replace")
     raise ValueError(
-        f"{path} must begin with the names RX_DATA_0 to RX_DATA_11 of the 12 input links, "
-        f"or TX_DATA_0 to TX_DATA_12 of the 13 output links; it begins with {shown!r}, "
-        f"{names.count(b',') + 1} columns."
+        f"{path} must begin with the names RX_DATA_0 to RX_DATA_11 of the 12 input "
+        f"links, or TX_DATA_0 to TX_DATA_12 of the 13 output links; it begins with "
+        f"{shown!r}, {names.count(b',') + 1} columns."
     )
 
 
