@@ -255,5 +255,5 @@ def run(link_words, chip):
     else:
         frame = FRAMES[chip.algorithm]
         frames = (frame(charges, counter, chip) for charges, counter in found)
-    lines = [frame.ljust(13 * 32, "0") for frame in frames]
+    lines = [frame[: 32 * chip.n_links].ljust(13 * 32, "0") for frame in frames]
     return [[int(line[i : i + 32], 2) for i in range(0, 416, 32)] for line in lines]

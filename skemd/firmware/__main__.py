@@ -1,6 +1,8 @@
 """Run the emulator of ECON-T on files: ``python -m skemd.firmware``."""
 
 import argparse
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +34,8 @@ def main(arguments=None):
     parser.add_argument("--expected", metavar="FILE", help="words to compare with")
     options = parser.parse_args(arguments)
     try:
+        for name in (options.registers, options.input, options.expected):
+            _check_not_replaced(options.output, name)
         chip = EconT.from_registers(options.registers)
         expected = None
         if options.expected is not None:
@@ -47,6 +51,17 @@ def main(arguments=None):
     if difference:
         parser.exit(1, f"{said}{difference}\n")
     parser.exit(0, f"{said}All {words.size} words are as expected.\n")
+
+
+def _check_not_replaced(output, name):
+    """Refuse to write over a file that is read."""
+    paths = Path(output), Path(name or output)
+    if name is not None and all(path.exists() for path in paths):
+        if os.path.samefile(*paths):
+            raise ValueError(
+                f"OUTPUT is {name}, which is read as well and would be lost. Pass "
+                "another path."
+            )
 
 
 def first_difference(words, expected):

@@ -143,6 +143,14 @@ def test_repeater(crossings, expected):
     assert sent({"algorithm": "repeater"}, *crossings) == expected
 
 
+def test_links_that_are_not_enabled_are_silent():
+    # 48 codes of 8, 0001000, behind five ones: 1111 1000 1000 0001 0000 0010 0000 0100,
+    # 0000 1000 0001 ... The third link is the last one.
+    crossing = dict.fromkeys(range(48), 8)
+    chip = {"algorithm": "repeater", "n_links": 3}
+    assert sent(chip, crossing) == "f8810204 08102040 81020408"
+
+
 @pytest.mark.parametrize(("drop", "code"), [(0, 127), (5, 127), (7, 127), (4, 120)])
 def test_dropping_five_to_seven_bits_drops_none(drop, code):
     # 2,031,616 saturates 4E3M if undropped. Without its lowest four bits it is 126,976:

@@ -216,6 +216,17 @@ def test_bits_that_had_no_room_come_back_as_zeros():
     np.testing.assert_array_equal(frames[2], frames[5] & kept)
 
 
+def test_the_repeater_on_few_links():
+    X = np.arange(48)[None] * 100
+    full = EconT(ChipSettings("repeater"))
+    codes = full.unpack(full.run(full.link_words(X)))["codes"]
+    # (32 - 5) // 7 on one link; the eleventh word holds the rest of the 48.
+    for n_links, n_cells in ((1, 3), (2, 8), (10, 45), (11, 48)):
+        chip = EconT(ChipSettings("repeater", n_links=n_links))
+        found = chip.unpack(chip.run(chip.link_words(X)))["codes"]
+        np.testing.assert_array_equal(found, codes[:, :n_cells])
+
+
 def test_the_middle_of_what_has_a_code():
     chip = EconT(ChipSettings("repeater"))
     # Codes 0, 1, 8 + 7 and 2 << 3: the units are 8 counts, 8 and 16.

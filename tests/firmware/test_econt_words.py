@@ -262,6 +262,7 @@ def one(value, dtype=float):
         (np.zeros((4, 47)), r"\(n_crossings, 48\).*got \(4, 47\)"),
         (np.zeros(48), r"got \(48,\)"),
         (one("a", object), "got dtype object"),
+        (np.ma.masked_equal(one(5), 5), "masked array with 1 entries masked"),
         (one(True, bool), "got dtype bool"),
     ],
 )
@@ -331,6 +332,19 @@ def test_the_command_names_what_is_wrong(files, capsys):
     assert command(folder, str(output)) == 2
     assert "No such file" in capsys.readouterr().err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["init.yaml", "input.csv", "expected.csv"])
+def test_the_command_does_not_replace_what_it_reads(name, files, capsys):
+    folder, words = files
+    write_words(folder / "expected.csv", words)
+    before = (folder / name).read_bytes()
+    more = ("--expected", str(folder / "expected.csv"))
+    assert command(folder, str(folder / name), *more) == 2
+    assert (
+        f"OUTPUT is {folder / name}, which is read as well" in capsys.readouterr().err
+    )
+    assert (folder / name).read_bytes() == before
 
 
 def test_bad_expectations_are_found_before_anything_is_written(files, capsys):

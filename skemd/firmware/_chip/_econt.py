@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from skemd._validation import name_rows
+from skemd._validation import check_container, name_rows
 from skemd.firmware._chip._best_choice import pack_best_choice, unpack_best_choice
 from skemd.firmware._chip._bit_fields import N_OUTPUT_WORDS
 from skemd.firmware._chip._encoder_arithmetic import encode_wafers
@@ -238,12 +238,12 @@ class EconT:
             options |= {"keep_mask": settings.keep_mask, "n_links": settings.n_links}
             return unpack_encoder(words, **options)
         options["dropped_bits"] = settings.dropped_bits
-        if settings.algorithm == "repeater":
-            return unpack_repeater(words, **options)
         if settings.algorithm == "threshold_sum":
             halves = frames_of_stream(words, n_links=settings.n_links)
             return read_frames(halves, version=settings.version, **options)
         options["n_links"] = settings.n_links
+        if settings.algorithm == "repeater":
+            return unpack_repeater(words, **options)
         if settings.algorithm == "best_choice":
             return unpack_best_choice(words, version=settings.version, **options)
         return unpack_super_cells(words, stc_type=settings.stc_type, **options)
@@ -308,20 +308,22 @@ class EconT:
                 codes, totals, counters, keep_mask=mask, n_links=n_links
             )
         options = {"dropped_bits": settings.dropped_bits}
+        sums = {"sum_all": settings.use_sum, "version": settings.version}
+        if settings.algorithm == "threshold_sum":
+            limits = settings.thresholds
+            return pack_threshold_sum(charges, counters, limits, **options, **sums)
+        options["n_links"] = settings.n_links
         if settings.algorithm == "repeater":
             return pack_repeater(charges, counters, **options)
-        if settings.algorithm == "super_trigger_cell":
-            options |= {"stc_type": settings.stc_type, "n_links": settings.n_links}
-            return pack_super_cells(charges, counters, **options)
-        options |= {"sum_all": settings.use_sum, "version": settings.version}
         if settings.algorithm == "best_choice":
-            options["n_links"] = settings.n_links
-            return pack_best_choice(charges, counters, **options)
-        return pack_threshold_sum(charges, counters, settings.thresholds, **options)
+            return pack_best_choice(charges, counters, **options, **sums)
+        options["stc_type"] = settings.stc_type
+        return pack_super_cells(charges, counters, **options)
 
 
 def _checked_counts(X):
     """Return charges as whole counts."""
+    check_container(X, "X")
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != N_CELLS:
         raise ValueError(
