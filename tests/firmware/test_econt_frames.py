@@ -262,6 +262,22 @@ def test_best_choice(chip, crossings, expected):
     assert sent(chip, *crossings, version=version) == expected.removesuffix(" 00000000")
 
 
+def test_best_choice_sends_as_many_cells_as_fit():
+    numbers = []
+    for n_links in range(1, 14):
+        chip = EconT(ChipSettings("best_choice", n_links=n_links))
+        words = chip.run(link_words({}))
+        numbers.append(chip.unpack(words)["codes"].shape[1])
+
+        def bits(n):
+            # Header, sum, addresses or a map, charges.
+            return 4 + 8 + min(6 * n, 48) + 7 * n
+
+        assert bits(numbers[-1]) <= 32 * n_links
+        assert numbers[-1] == 48 or bits(numbers[-1] + 1) > 32 * n_links
+    assert numbers == [1, 4, 6, 9, 14, 18, 23, 28, 32, 37, 41, 46, 48]
+
+
 def test_ties_go_as_the_network_has_them():
     # Cell 32 has 5, cells 0 and 1 have 3. Step (0, 32) puts cell 0's 3 to place 32,
     # from where (16, 32), (8, 16), (4, 8) and (2, 4) bring it to place 2, behind cell

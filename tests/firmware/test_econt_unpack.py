@@ -141,6 +141,17 @@ def test_idle_words_that_look_like_frames():
     assert frames["n_sent"].tolist() == [12 if row % 3 == 0 else 0 for row in range(20)]
 
 
+def test_bits_behind_the_last_charge_are_none():
+    # Eight cells fill 120 bits of eight words; the last eight bits mean nothing.
+    chip = EconT(ChipSettings("threshold_sum", n_links=4, thresholds=48 * [60]))
+    X = np.zeros((1, 48))
+    X[0, :8] = 68
+    words = chip.run(chip.link_words(X))
+    frames = chip.unpack(words)
+    words[0, 3] |= 0xFF
+    np.testing.assert_equal(chip.unpack(words), frames)
+
+
 def test_frames_that_are_still_waiting_are_left_out():
     chip = EconT(ChipSettings("threshold_sum", n_links=1, thresholds=48 * [4], t1=500))
     frames = chip.unpack(chip.run(chip.link_words(np.zeros((30, 48)))))
