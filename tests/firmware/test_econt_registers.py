@@ -139,6 +139,38 @@ def test_both_forms_of_the_dropped_bits():
             assert settings_of(registers).drop_lsb == 2
 
 
+def test_the_names_that_are_written():
+    chip = EconT(ChipSettings("best_choice", n_links=5, drop_lsb=2))
+    written = chip.registers()
+    assert chip.dialect == "production"
+    assert written["ConfigAlgo"] == {"Global": {"alg_type": 2, "alg_high_density": 1}}
+    assert written["AlgoDroplsb"] == {"Global": {"drop_lsb": 2}}
+    assert written["FormatterBuffer"] == {
+        "Global": {
+            "use_sum": 0,
+            "stc_type": 0,
+            "link_reset_pattern": 290,
+            "buff_t1": 338,
+            "buff_t2": 314,
+            "buff_t3": 25,
+            "active_etxs": 0x1F,
+            "idle_pattern": 290,
+            "keep_auto_encoder_bits": 2**144 - 1,
+        }
+    }
+    assert written["Mux"] == dict(enumerate(range(48)))
+    written = chip.registers(dialect="flat")
+    assert written["Algorithm"] == {"Global": {"select": 2, "density": 1}}
+    assert written["AlgoDroplsb"] == {"Global": 2}
+    assert written["FormatterBuffer"]["Global"]["active_etxs"] == 5
+    # The prototype has the cells of a link the other way round.
+    assert list(written["Mux"].values())[:5] == [3, 2, 1, 0, 7]
+    (blocks,) = chip.registers(dialect="tree")["ECON-T"].values()
+    assert blocks["ALGO_DROPLSB"] == {"registers": {"drop_lsb": {"value": 2}}}
+    params = blocks["FMTBUF_ALL"]["registers"]["config"]["params"]
+    assert params["eporttx_numen"] == {"param_value": 5}
+
+
 def test_the_prototypes_mask_has_two_registers():
     registers = tree(mask_ae={"value": 2**127 | 1}, mask_ae2={"value": 2**15 | 2})
     assert settings_of(registers).keep_mask == 2**143 | 2**16 | 2**15 | 2
