@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     chip_cost,
+    econt,
     exact,
     exactness,
     import_time,
@@ -34,6 +35,7 @@ REPORTS = {
     "memory": memory.report,
     "loss-table": loss_table.report,
     "chip-cost": chip_cost.report,
+    "econt": econt.report,
 }
 
 

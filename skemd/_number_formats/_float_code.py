@@ -8,8 +8,10 @@ from skemd._checks import as_whole_numbers, check_number
 
 __all__ = ["FloatCode"]
 
-# Values of this many bits are exact in float64, so that frexp finds their codes.
+# Every value then is exact in float64, and its code is found in the bits of that.
 _MOST_VALUE_BITS = 52
+_DOUBLE_MANTISSA_BITS = 52
+_DOUBLE_EXPONENT_OF_HALF = 1022
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,28 @@ class FloatCode:
             If a number is negative or not whole.
         """
         values = as_whole_numbers(integers, "integers", low=0, high=2**62)
-        values = np.minimum(values, self.highest)
-        _, length = np.frexp(values.astype(np.float64))
-        # Numbers of up to one bit more than the mantissa are their own code.
-        shift = np.maximum(length - (self.mantissa_bits + 1), 0).astype(np.int64)
-        return (shift << self.mantissa_bits) + (values >> shift)
+        return self.encode_unchecked(np.minimum(values, self.highest))
+
+    def encode_unchecked(self, integers):
+        """Encode numbers that are known to be good, many times faster.
+
+        Parameters
+        ----------
+        integers : ndarray of int of shape (...)
+            Not negative, at most 2**62.
+
+        Returns
+        -------
+        codes : ndarray of int64 of shape (...)
+            As `encode` gives them.
+        """
+        # A double holds its exponent above its mantissa, as a code does: what is left
+        # is to drop bits and to count exponents from the mantissa's length.
+        bits = integers.astype(np.float64).view(np.int64)
+        codes = bits >> (_DOUBLE_MANTISSA_BITS - self.mantissa_bits)
+        codes -= (_DOUBLE_EXPONENT_OF_HALF + self.mantissa_bits) << self.mantissa_bits
+        codes = np.where(integers < 2**self.mantissa_bits, integers, codes)
+        return np.minimum(codes, 2**self.bits - 1)
 
     def decode(self, codes, *, half_lsb=False):
         """Decode to whole numbers.

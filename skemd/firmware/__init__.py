@@ -4,6 +4,10 @@ from skemd._number_formats._bits import bits_to_hex, hex_to_bits
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._float_code import FloatCode
 from skemd._number_formats._links import LINK_FORMATS
+from skemd.firmware._chip._econt import EconT
+from skemd.firmware._chip._encoder_weights import EncoderWeights
+from skemd.firmware._chip._settings import ChipSettings
+from skemd.firmware._chip._word_files import read_words, write_words
 from skemd.firmware._encoder import IntegerEncoder
 from skemd.firmware._export import export
 from skemd.firmware._hls4ml import export_hls4ml
@@ -23,6 +27,9 @@ from skemd.firmware._vectors import write_verification_vectors
 __all__ = [
     "LINK_FORMATS",
     "MODULE_SUM",
+    "ChipSettings",
+    "EconT",
+    "EncoderWeights",
     "FixedPoint",
     "FloatCode",
     "IntegerEncoder",
@@ -37,7 +44,9 @@ __all__ = [
     "normalize_on_chip",
     "read_payload",
     "read_registers",
+    "read_words",
     "write_payload",
     "write_registers",
     "write_verification_vectors",
+    "write_words",
 ]

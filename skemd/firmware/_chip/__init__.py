@@ -1,0 +1,1 @@
+"""The trigger path of ECON-T, a step or an algorithm a file."""

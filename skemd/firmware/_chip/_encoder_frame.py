@@ -1,0 +1,138 @@
+"""The encoder's frame: the module sum and the bits of the code that are kept.
+
+A frame is a header of five bits, the sum of nine (5E4M of all CALQ, nothing dropped),
+and the bits of the code: from the last of the 16 numbers to the first, each with its
+most significant bit first, as far as the keep mask has ones. Where the links have room
+for fewer bits, those in front are lost; where for more, zeros stand in front.
+
+Confirmed by vectors with full masks on 2 and 5 links. Read only: the order of the
+mask's bits, and partial masks.
+"""
+
+import numpy as np
+
+from skemd._number_formats._float_code import FloatCode
+from skemd.firmware._chip._bit_fields import WORD_BITS, pack, read_field
+from skemd.firmware._chip._decoding import decoded
+from skemd.firmware._chip._front_end import long_headers
+
+__all__ = [
+    "CODE_BITS",
+    "FULL_MASK",
+    "N_CODES",
+    "pack_encoder",
+    "room_for_code",
+    "unpack_encoder",
+]
+
+N_CODES = 16
+CODE_BITS = 9
+FULL_MASK = 2 ** (N_CODES * CODE_BITS) - 1
+MODULE_SUM = FloatCode(5, 4)
+_HEADER_BITS = 5
+_CODE_PLACE = _HEADER_BITS + MODULE_SUM.bits
+# More links than these send nothing more.
+_MOST_LINKS = 5
+
+
+def room_for_code(n_links):
+    """Say how many bits of the code so many links carry.
+
+    Parameters
+    ----------
+    n_links : int
+        How many output links are enabled, at least one.
+
+    Returns
+    -------
+    n_bits : int
+        18 with one link, 146 with five and more.
+    """
+    return WORD_BITS * min(n_links, _MOST_LINKS) - _CODE_PLACE
+
+
+def pack_encoder(codes, totals, counters, *, keep_mask, n_links):
+    """Write the encoder's frames.
+
+    Parameters
+    ----------
+    codes : ndarray of int64 of shape (n_crossings, 16)
+        Nine bits each.
+    totals : ndarray of int64 of shape (n_crossings,)
+        Sums of all charges, in counts.
+    counters : ndarray of int64 of shape (n_crossings,)
+        Crossings since the start of the orbit.
+    keep_mask : int
+        144 bits, the highest for the top bit of the last number; ones are kept.
+    n_links : int
+        How many output links are enabled.
+
+    Returns
+    -------
+    words : ndarray of uint32 of shape (n_crossings, 13)
+        At most five words of data.
+    """
+    padding, runs = _layout(keep_mask, n_links)
+    fields = [
+        (long_headers(counters), _HEADER_BITS),
+        (MODULE_SUM.encode_unchecked(totals), MODULE_SUM.bits),
+    ]
+    zeros = np.zeros(len(codes), dtype=np.int64)
+    fields += [(zeros, min(16, padding - start)) for start in range(0, padding, 16)]
+    for number, lowest, width in runs:
+        fields.append(((codes[:, number] >> lowest) & (2**width - 1), width))
+    return pack(fields, len(codes))
+
+
+def unpack_encoder(words, *, keep_mask, n_links, half_lsb=False):
+    """Read the encoder's frames.
+
+    Parameters
+    ----------
+    words : ndarray of uint32 of shape (n_crossings, 13)
+        As `pack_encoder` writes them.
+    keep_mask : int
+        The bits of the code that were kept.
+    n_links : int
+        How many output links are enabled.
+    half_lsb : bool, default=False
+        Whether to decode to the middle of the sums with a code.
+
+    Returns
+    -------
+    frames : dict of ndarray
+        "header", "sum_codes", "sum" in counts, and "codes" (n_crossings, 16) in steps
+        of 1/256, with zeros for bits that were not sent.
+    """
+    columns = words.T.astype(np.int64)
+    padding, runs = _layout(keep_mask, n_links)
+    codes = np.zeros((len(words), N_CODES), dtype=np.int64)
+    place = _CODE_PLACE + padding
+    for number, lowest, width in runs:
+        codes[:, number] |= read_field(columns, place, width) << lowest
+        place += width
+    sum_codes = read_field(columns, _HEADER_BITS, MODULE_SUM.bits)
+    return {
+        "header": read_field(columns, 0, _HEADER_BITS),
+        "sum_codes": sum_codes,
+        "sum": decoded(sum_codes, MODULE_SUM, half_lsb=half_lsb),
+        "codes": codes,
+    }
+
+
+def _layout(keep_mask, n_links):
+    """Return the zeros in front, and runs of bits as (number, lowest bit, width)."""
+    kept = [
+        divmod(bit, CODE_BITS)
+        for bit in reversed(range(N_CODES * CODE_BITS))
+        if keep_mask >> bit & 1
+    ]
+    room = room_for_code(n_links)
+    kept = kept[-room:]
+    runs = []
+    for number, bit in kept:
+        if runs and runs[-1][:2] == (number, bit + 1):
+            runs[-1] = (number, bit, runs[-1][2] + 1)
+        else:
+            runs.append((number, bit, 1))
+    return room - len(kept), runs

@@ -1,0 +1,235 @@
+"""The chip's front end: from the words of twelve input links to 48 calibrated charges.
+
+A word has a header of four bits and the charges of four trigger cells as 4E3M codes. A
+multiplexer puts the cells in order; a code is expanded to the middle of the charges
+that have it, in counts, and multiplied by the calibration of its cell. The middle of
+code 0 is not zero: an empty cell reads as 4 counts with high density and as 1 with low
+density.
+
+Confirmed by captures of a prototype: order of the cells, multiplexer, expansion,
+calibration, counter. Confirmed by vectors only: the order of the cells on the
+production chip.
+"""
+
+import numpy as np
+
+from skemd._number_formats._float_code import FloatCode
+
+__all__ = [
+    "CHARGE",
+    "LARGEST_CHARGE",
+    "N_CELLS",
+    "N_INPUT_LINKS",
+    "ORBIT",
+    "calibrate",
+    "crossing_counters",
+    "dropped_by_input",
+    "expand",
+    "input_codes",
+    "long_headers",
+    "short_headers",
+    "to_charges",
+    "to_link_words",
+]
+
+N_CELLS = 48
+N_INPUT_LINKS = 12
+CELLS_A_LINK = 4
+CODE_BITS = 7
+CHARGE = FloatCode(4, 3)
+# Crossings from one header 9 of the input links to the next.
+ORBIT = 3564
+FIRST_OF_ORBIT, ANY_OTHER = 9, 10
+CALIBRATION_BITS = 11
+# CALQ has 22 bits: no expanded code times any calibration needs more.
+LARGEST_CHARGE = 2**22
+
+
+def dropped_by_input(high_density):
+    """Say how many bits of a charge the input links leave out.
+
+    Parameters
+    ----------
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    n_bits : int
+        3 with high density, 1 with low density.
+    """
+    return 3 if high_density else 1
+
+
+def input_codes(counts, high_density):
+    """Encode charges as the read-out chips send them to ECON-T.
+
+    Parameters
+    ----------
+    counts : ndarray of int64 of shape (...)
+        Charges in counts, not negative. What is too large saturates.
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    codes : ndarray of int64 of shape (...)
+        4E3M, seven bits.
+    """
+    return CHARGE.encode_unchecked(counts >> dropped_by_input(high_density))
+
+
+def expand(codes, high_density):
+    """Expand the input links' codes to charges.
+
+    Parameters
+    ----------
+    codes : array-like of int of shape (...)
+        4E3M, seven bits.
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    counts : ndarray of int64 of shape (...)
+        The middle of the charges with this code, in counts.
+    """
+    codes = np.asarray(codes, dtype=np.int64)
+    dropped = dropped_by_input(high_density)
+    shift = np.maximum((codes >> CHARGE.mantissa_bits) - 1, 0)
+    half = np.int64(1) << (shift + dropped - 1)
+    return (CHARGE.decode(codes) << dropped) + half
+
+
+def calibrate(counts, calibration):
+    """Multiply charges by their cells' calibration, rounding down.
+
+    Parameters
+    ----------
+    counts : ndarray of int64 of shape (..., 48)
+        Charges in counts.
+    calibration : ndarray of int64 of shape (48,)
+        In steps of 1 / 2048.
+
+    Returns
+    -------
+    counts : ndarray of int64 of shape (..., 48)
+        Calibrated charges in counts, CALQ.
+    """
+    return (counts * calibration) >> CALIBRATION_BITS
+
+
+def to_charges(link_words, mux, calibration, *, high_density, version):
+    """Compute the calibrated charges behind the front end.
+
+    Parameters
+    ----------
+    link_words : ndarray of uint32 of shape (n_crossings, 12)
+        A word a link.
+    mux : ndarray of int of shape (48,)
+        For each cell behind the multiplexer the one before it; repeats are allowed.
+    calibration : ndarray of int64 of shape (48,)
+        In steps of 1 / 2048.
+    high_density : bool
+        Whether the wafer has high density.
+    version : {"prototype", "production"}
+        Which chip, for the order of the cells in a word.
+
+    Returns
+    -------
+    charges : ndarray of int32 of shape (n_crossings, 48)
+        CALQ in counts, below 2**22; a view whose columns are contiguous.
+    """
+    # A code has 128 values: a table for each cell holds what becomes of them.
+    every = expand(np.arange(2**CODE_BITS), high_density)
+    table = calibrate(every[:, None], calibration).T.astype(np.int32)
+    columns = np.ascontiguousarray(link_words.T)
+    links, shifts = mux // CELLS_A_LINK, _shifts(version)[mux]
+    codes = (columns[links] >> shifts[:, None]) & (2**CODE_BITS - 1)
+    rows = np.arange(N_CELLS, dtype=np.uint32) << CODE_BITS
+    return table.ravel().take(codes + rows[:, None]).T
+
+
+def to_link_words(codes, mux, *, version):
+    """Write codes of trigger cells as input words, backwards through the multiplexer.
+
+    Parameters
+    ----------
+    codes : ndarray of int64 of shape (n_crossings, 48)
+        4E3M codes of the cells behind the multiplexer.
+    mux : ndarray of int of shape (48,)
+        A permutation.
+    version : {"prototype", "production"}
+        Which chip, for the order of the cells in a word.
+
+    Returns
+    -------
+    link_words : ndarray of uint32 of shape (n_crossings, 12)
+        With header 9 in the first crossing of each orbit and 10 in all others.
+    """
+    before = np.empty_like(codes)
+    before[:, mux] = codes
+    shifted = before << _shifts(version).astype(np.int64)
+    words = shifted.reshape(len(codes), N_INPUT_LINKS, CELLS_A_LINK).sum(axis=2)
+    first = np.arange(len(codes)) % ORBIT == 0
+    headers = np.where(first, FIRST_OF_ORBIT, ANY_OTHER)
+    return (words | (headers[:, None] << 28)).astype(np.uint32)
+
+
+def crossing_counters(link_words):
+    """Count crossings from the start of their orbit.
+
+    Parameters
+    ----------
+    link_words : ndarray of uint32 of shape (n_crossings, 12)
+        A header 9 on link 0 sets the counter to zero.
+
+    Returns
+    -------
+    counters : ndarray of int64 of shape (n_crossings,)
+        0 to 3563; before the first mark they count from the first row.
+    """
+    rows = np.arange(len(link_words))
+    marked = link_words[:, 0] >> 28 == FIRST_OF_ORBIT
+    last_mark = np.maximum.accumulate(np.where(marked, rows, 0))
+    return (rows - last_mark) % ORBIT
+
+
+def long_headers(counters):
+    """Return the headers of five bits, which all frames but two kinds begin with.
+
+    Parameters
+    ----------
+    counters : ndarray of int64 of shape (n_crossings,)
+        As `crossing_counters` gives them.
+
+    Returns
+    -------
+    headers : ndarray of int64 of shape (n_crossings,)
+        31 at the start of an orbit, then the lowest four bits of the counter.
+    """
+    return np.where(counters == 0, 31, counters % 16)
+
+
+def short_headers(counters):
+    """Return the headers of four bits of Best Choice and super trigger cells.
+
+    Parameters
+    ----------
+    counters : ndarray of int64 of shape (n_crossings,)
+        As `crossing_counters` gives them.
+
+    Returns
+    -------
+    headers : ndarray of int64 of shape (n_crossings,)
+        15 at the start of an orbit, then the lowest three bits of the counter.
+    """
+    return np.where(counters == 0, 15, counters % 8)
+
+
+def _shifts(version):
+    """Return how far each of the 48 input cells stands from the end of its word."""
+    place = np.arange(N_CELLS, dtype=np.uint32) % CELLS_A_LINK
+    if version == "production":
+        place = CELLS_A_LINK - 1 - place
+    return place.astype(np.uint32) * np.uint32(CODE_BITS)
