@@ -4,6 +4,8 @@ from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._float_code import FloatCode
 
 __all__ = [
+    "ADDRESS_BITS",
+    "CHARGE",
     "CHIP_ACCUMULATOR",
     "CHIP_INPUT",
     "CHIP_WEIGHT_BITS",
@@ -13,6 +15,7 @@ __all__ = [
     "LINK_FORMATS",
     "MODULE_SUM",
     "N_COMPONENTS",
+    "SELECTION_SUM",
     "SHORT_HEADER_BITS",
     "room_for_code",
 ]
@@ -23,8 +26,13 @@ LINK_BITS = 32
 # one of Best Choice and the super trigger cells.
 HEADER_BITS = 5
 SHORT_HEADER_BITS = 4
-# Nine bits, 5E4M: how the chip sends the sum of a module's charges.
+# The numbers that the chip sends: a trigger cell, the sum beside a selection of cells,
+# and the sum of a module or of a super trigger cell.
+CHARGE = FloatCode(4, 3)
+SELECTION_SUM = FloatCode(5, 3)
 MODULE_SUM = FloatCode(5, 4)
+# Bits that name one of 48 cells.
+ADDRESS_BITS = 6
 
 # The chip has room for a code of this many numbers, and computes each to 9 bits.
 N_COMPONENTS = 16

@@ -5,10 +5,9 @@ from typing import ClassVar
 import numpy as np
 
 from skemd._checks import check_choice, check_flag, check_number, format_rows
+from skemd._number_formats._links import CHARGE, SELECTION_SUM
 from skemd.baselines._base import Baseline, most_that_fit
 from skemd.baselines._charges import (
-    CHARGE,
-    SELECTION_SUM,
     received,
     remainder,
     sent,

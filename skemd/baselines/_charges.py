@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from skemd._number_formats._float_code import FloatCode
-
 __all__ = [
-    "CHARGE",
-    "SELECTION_SUM",
     "received",
     "remainder",
     "sent",
@@ -14,9 +10,6 @@ __all__ = [
     "with_remainder",
 ]
 
-# Seven bits, 4E3M, for a trigger cell; eight, 5E3M, for the sum beside a selection.
-CHARGE = FloatCode(4, 3)
-SELECTION_SUM = FloatCode(5, 3)
 # Above every code, yet sums over all cells stay exact integers.
 _MOST_COUNTS = 2**40
 

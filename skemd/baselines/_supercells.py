@@ -6,9 +6,9 @@ import numpy as np
 
 from skemd._checks import check_choice, check_flag, format_rows
 from skemd._number_formats._float_code import FloatCode
-from skemd._number_formats._links import MODULE_SUM, SHORT_HEADER_BITS
+from skemd._number_formats._links import CHARGE, MODULE_SUM, SHORT_HEADER_BITS
 from skemd.baselines._base import Baseline, most_that_fit
-from skemd.baselines._charges import CHARGE, received, sent
+from skemd.baselines._charges import received, sent
 from skemd.geometry import N_FACE_CELLS, hgcal_wafer
 
 __all__ = ["ALGORITHMS", "SuperTriggerCell", "address_of_largest", "supercells"]

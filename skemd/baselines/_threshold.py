@@ -6,11 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from skemd._checks import check_choice, check_flag, check_number
-from skemd._number_formats._links import LINK_BITS
+from skemd._number_formats._links import CHARGE, LINK_BITS, SELECTION_SUM
 from skemd.baselines._base import Baseline
 from skemd.baselines._charges import (
-    CHARGE,
-    SELECTION_SUM,
     received,
     remainder,
     sent,

@@ -159,7 +159,7 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("skemd._archive.os.fsync", full)
+    monkeypatch.setattr("skemd._io._archive.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_words(path, np.zeros((1, 12), dtype=int))
     assert path.read_text() == "before"

@@ -13,16 +13,19 @@ Open: whether the production chip has the same network.
 
 import numpy as np
 
-from skemd._number_formats._float_code import FloatCode
+from skemd._number_formats._links import (
+    ADDRESS_BITS,
+    CHARGE,
+    SELECTION_SUM,
+    SHORT_HEADER_BITS,
+)
 from skemd.firmware._chip._bit_fields import pack, read_field, read_fields
 from skemd.firmware._chip._decoding import decoded
-from skemd.firmware._chip._front_end import CHARGE, CODE_BITS, N_CELLS, short_headers
+from skemd.firmware._chip._front_end import N_CELLS, short_headers
 from skemd.firmware._chip._sorting_network import largest_first
 
 __all__ = [
-    "ADDRESS_BITS",
     "CELLS_ON_LINKS",
-    "SELECTION_SUM",
     "chosen_cells",
     "map_fields",
     "pack_best_choice",
@@ -30,15 +33,12 @@ __all__ = [
     "unpack_best_choice",
 ]
 
-SELECTION_SUM = FloatCode(5, 3)
-ADDRESS_BITS = 6
 # Cells that 1, 2, ... 13 links carry: the most that fit.
 CELLS_ON_LINKS = (1, 4, 6, 9, 14, 18, 23, 28, 32, 37, 41, 46, 48)
 # Fewer cells than this are named one by one.
 _FEWEST_ON_MAP = 8
 _LARGEST_KEY = 2**18 - 1
-_HEADER_BITS = 4
-_MAP_PLACE = _HEADER_BITS + SELECTION_SUM.bits
+_MAP_PLACE = SHORT_HEADER_BITS + SELECTION_SUM.bits
 
 
 def chosen_cells(charges, n_cells, *, dropped_bits):
@@ -98,7 +98,7 @@ def pack_best_choice(charges, counters, *, n_links, dropped_bits, sum_all, versi
     if not sum_all:
         sums = sums - chosen.sum(axis=1)
     fields = [
-        (short_headers(counters), _HEADER_BITS),
+        (short_headers(counters), SHORT_HEADER_BITS),
         (SELECTION_SUM.encode_unchecked(sums), SELECTION_SUM.bits),
     ]
     if n_cells < _FEWEST_ON_MAP:
@@ -108,7 +108,7 @@ def pack_best_choice(charges, counters, *, n_links, dropped_bits, sum_all, versi
         np.put_along_axis(mask, cells, True, axis=1)
         fields += map_fields(mask, version)
     codes = CHARGE.encode_unchecked(chosen.T)
-    fields += [(code, CODE_BITS) for code in codes]
+    fields += [(code, CHARGE.bits) for code in codes]
     return pack(fields, len(charges))
 
 
@@ -136,7 +136,7 @@ def unpack_best_choice(words, *, n_links, dropped_bits, version, half_lsb=False)
     """
     n_cells = CELLS_ON_LINKS[n_links - 1]
     columns = words.T.astype(np.int64)
-    sum_codes = read_field(columns, _HEADER_BITS, SELECTION_SUM.bits)
+    sum_codes = read_field(columns, SHORT_HEADER_BITS, SELECTION_SUM.bits)
     if n_cells < _FEWEST_ON_MAP:
         cells = read_fields(columns, _MAP_PLACE, ADDRESS_BITS, n_cells)
         place = _MAP_PLACE + ADDRESS_BITS * n_cells
@@ -152,10 +152,10 @@ def unpack_best_choice(words, *, n_links, dropped_bits, version, half_lsb=False)
             )
         cells = np.nonzero(mask)[1].reshape(len(words), n_cells)
         place = _MAP_PLACE + N_CELLS
-    codes = read_fields(columns, place, CODE_BITS, n_cells)
+    codes = read_fields(columns, place, CHARGE.bits, n_cells)
     decode = {"dropped_bits": dropped_bits, "half_lsb": half_lsb}
     return {
-        "header": read_field(columns, 0, _HEADER_BITS),
+        "header": read_field(columns, 0, SHORT_HEADER_BITS),
         "sum_codes": sum_codes,
         "sum": decoded(sum_codes, SELECTION_SUM, **decode),
         "addresses": cells,

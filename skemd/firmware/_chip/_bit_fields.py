@@ -7,12 +7,13 @@ single bits.
 
 import numpy as np
 
-__all__ = ["N_OUTPUT_WORDS", "WORD_BITS", "pack", "read_field", "read_fields"]
+from skemd._number_formats._links import LINK_BITS
 
-WORD_BITS = 32
+__all__ = ["N_OUTPUT_WORDS", "pack", "read_field", "read_fields"]
+
 # The chip has 13 output links of one word a crossing each.
 N_OUTPUT_WORDS = 13
-_ONES = 2**WORD_BITS - 1
+_ONES = 2**LINK_BITS - 1
 
 
 def pack(fields, n_crossings):
@@ -33,14 +34,14 @@ def pack(fields, n_crossings):
     words = np.zeros((N_OUTPUT_WORDS, n_crossings), dtype=np.int64)
     place = 0
     for values, width in fields:
-        word, offset = divmod(place, WORD_BITS)
-        room = WORD_BITS - offset - width
+        word, offset = divmod(place, LINK_BITS)
+        room = LINK_BITS - offset - width
         values = np.asarray(values, dtype=np.int64)
         if room >= 0:
             words[word] |= values << room
         else:
             words[word] |= values >> -room
-            words[word + 1] |= (values << (WORD_BITS + room)) & _ONES
+            words[word + 1] |= (values << (LINK_BITS + room)) & _ONES
         place += width
     return np.ascontiguousarray(words.T.astype(np.uint32))
 
@@ -62,11 +63,11 @@ def read_field(columns, place, width):
     values : ndarray of int64 of shape (n_crossings,)
         What `pack` has written there.
     """
-    word, offset = divmod(place, WORD_BITS)
-    room = WORD_BITS - offset - width
+    word, offset = divmod(place, LINK_BITS)
+    room = LINK_BITS - offset - width
     values = columns[word] << -room if room < 0 else columns[word] >> room
     if room < 0:
-        values |= columns[word + 1] >> (WORD_BITS + room)
+        values |= columns[word + 1] >> (LINK_BITS + room)
     return values & (2**width - 1)
 
 

@@ -11,44 +11,28 @@ mask's bits, and partial masks.
 
 import numpy as np
 
-from skemd._number_formats._float_code import FloatCode
-from skemd.firmware._chip._bit_fields import WORD_BITS, pack, read_field
+from skemd._number_formats._links import (
+    CODE_BITS,
+    HEADER_BITS,
+    MODULE_SUM,
+    N_COMPONENTS,
+    room_for_code,
+)
+from skemd.firmware._chip._bit_fields import pack, read_field
 from skemd.firmware._chip._decoding import decoded
 from skemd.firmware._chip._front_end import long_headers
 
 __all__ = [
-    "CODE_BITS",
     "FULL_MASK",
-    "N_CODES",
+    "N_COMPONENTS",
     "pack_encoder",
-    "room_for_code",
     "unpack_encoder",
 ]
 
-N_CODES = 16
-CODE_BITS = 9
-FULL_MASK = 2 ** (N_CODES * CODE_BITS) - 1
-MODULE_SUM = FloatCode(5, 4)
-_HEADER_BITS = 5
-_CODE_PLACE = _HEADER_BITS + MODULE_SUM.bits
+FULL_MASK = 2 ** (N_COMPONENTS * CODE_BITS) - 1
+_CODE_PLACE = HEADER_BITS + MODULE_SUM.bits
 # More links than these send nothing more.
 _MOST_LINKS = 5
-
-
-def room_for_code(n_links):
-    """Say how many bits of the code so many links carry.
-
-    Parameters
-    ----------
-    n_links : int
-        How many output links are enabled, at least one.
-
-    Returns
-    -------
-    n_bits : int
-        18 with one link, 146 with five and more.
-    """
-    return WORD_BITS * min(n_links, _MOST_LINKS) - _CODE_PLACE
 
 
 def pack_encoder(codes, totals, counters, *, keep_mask, n_links):
@@ -74,7 +58,7 @@ def pack_encoder(codes, totals, counters, *, keep_mask, n_links):
     """
     padding, runs = _layout(keep_mask, n_links)
     fields = [
-        (long_headers(counters), _HEADER_BITS),
+        (long_headers(counters), HEADER_BITS),
         (MODULE_SUM.encode_unchecked(totals), MODULE_SUM.bits),
     ]
     zeros = np.zeros(len(codes), dtype=np.int64)
@@ -106,14 +90,14 @@ def unpack_encoder(words, *, keep_mask, n_links, half_lsb=False):
     """
     columns = words.T.astype(np.int64)
     padding, runs = _layout(keep_mask, n_links)
-    codes = np.zeros((len(words), N_CODES), dtype=np.int64)
+    codes = np.zeros((len(words), N_COMPONENTS), dtype=np.int64)
     place = _CODE_PLACE + padding
     for number, lowest, width in runs:
         codes[:, number] |= read_field(columns, place, width) << lowest
         place += width
-    sum_codes = read_field(columns, _HEADER_BITS, MODULE_SUM.bits)
+    sum_codes = read_field(columns, HEADER_BITS, MODULE_SUM.bits)
     return {
-        "header": read_field(columns, 0, _HEADER_BITS),
+        "header": read_field(columns, 0, HEADER_BITS),
         "sum_codes": sum_codes,
         "sum": decoded(sum_codes, MODULE_SUM, half_lsb=half_lsb),
         "codes": codes,
@@ -124,10 +108,10 @@ def _layout(keep_mask, n_links):
     """Return the zeros in front, and runs of bits as (number, lowest bit, width)."""
     kept = [
         divmod(bit, CODE_BITS)
-        for bit in reversed(range(N_CODES * CODE_BITS))
+        for bit in reversed(range(N_COMPONENTS * CODE_BITS))
         if keep_mask >> bit & 1
     ]
-    room = room_for_code(n_links)
+    room = room_for_code(min(n_links, _MOST_LINKS))
     kept = kept[-room:]
     runs = []
     for number, bit in kept:

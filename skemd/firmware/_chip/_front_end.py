@@ -13,10 +13,9 @@ production chip.
 
 import numpy as np
 
-from skemd._number_formats._float_code import FloatCode
+from skemd._number_formats._links import CHARGE
 
 __all__ = [
-    "CHARGE",
     "LARGEST_CHARGE",
     "N_CELLS",
     "N_INPUT_LINKS",
@@ -35,8 +34,6 @@ __all__ = [
 N_CELLS = 48
 N_INPUT_LINKS = 12
 CELLS_A_LINK = 4
-CODE_BITS = 7
-CHARGE = FloatCode(4, 3)
 # Crossings from one header 9 of the input links to the next.
 ORBIT = 3564
 FIRST_OF_ORBIT, ANY_OTHER = 9, 10
@@ -141,12 +138,12 @@ def to_charges(link_words, mux, calibration, *, high_density, version):
         CALQ in counts, below 2**22; a view whose columns are contiguous.
     """
     # A code has 128 values: a table for each cell holds what becomes of them.
-    every = expand(np.arange(2**CODE_BITS), high_density)
+    every = expand(np.arange(2**CHARGE.bits), high_density)
     table = calibrate(every[:, None], calibration).T.astype(np.int32)
     columns = np.ascontiguousarray(link_words.T)
     links, shifts = mux // CELLS_A_LINK, _shifts(version)[mux]
-    codes = (columns[links] >> shifts[:, None]) & (2**CODE_BITS - 1)
-    rows = np.arange(N_CELLS, dtype=np.uint32) << CODE_BITS
+    codes = (columns[links] >> shifts[:, None]) & (2**CHARGE.bits - 1)
+    rows = np.arange(N_CELLS, dtype=np.uint32) << CHARGE.bits
     return table.ravel().take(codes + rows[:, None]).T
 
 
@@ -232,4 +229,4 @@ def _shifts(version):
     place = np.arange(N_CELLS, dtype=np.uint32) % CELLS_A_LINK
     if version == "production":
         place = CELLS_A_LINK - 1 - place
-    return place.astype(np.uint32) * np.uint32(CODE_BITS)
+    return place.astype(np.uint32) * np.uint32(CHARGE.bits)

@@ -7,18 +7,12 @@ links send; here their part of the frame.
 
 import numpy as np
 
-from skemd.firmware._chip._bit_fields import (
-    WORD_BITS,
-    pack,
-    read_field,
-    read_fields,
-)
+from skemd._number_formats._links import CHARGE, HEADER_BITS, LINK_BITS
+from skemd.firmware._chip._bit_fields import pack, read_field, read_fields
 from skemd.firmware._chip._decoding import decoded
-from skemd.firmware._chip._front_end import CHARGE, CODE_BITS, N_CELLS, long_headers
+from skemd.firmware._chip._front_end import N_CELLS, long_headers
 
 __all__ = ["pack_repeater", "unpack_repeater"]
-
-_HEADER_BITS = 5
 
 
 def pack_repeater(charges, counters, *, n_links, dropped_bits):
@@ -41,8 +35,8 @@ def pack_repeater(charges, counters, *, n_links, dropped_bits):
         Eleven words of data; those behind the enabled links are zero.
     """
     codes = CHARGE.encode_unchecked(np.ascontiguousarray(charges.T) >> dropped_bits)
-    fields = [(long_headers(counters), _HEADER_BITS)]
-    fields += [(cell, CODE_BITS) for cell in codes]
+    fields = [(long_headers(counters), HEADER_BITS)]
+    fields += [(cell, CHARGE.bits) for cell in codes]
     words = pack(fields, len(charges))
     words[:, n_links:] = 0
     return words
@@ -70,10 +64,10 @@ def unpack_repeater(words, *, n_links, dropped_bits, half_lsb=False):
         eleven links.
     """
     columns = words.T.astype(np.int64)
-    n_cells = min((WORD_BITS * n_links - _HEADER_BITS) // CODE_BITS, N_CELLS)
-    codes = read_fields(columns, _HEADER_BITS, CODE_BITS, n_cells)
+    n_cells = min((LINK_BITS * n_links - HEADER_BITS) // CHARGE.bits, N_CELLS)
+    codes = read_fields(columns, HEADER_BITS, CHARGE.bits, n_cells)
     return {
-        "header": read_field(columns, 0, _HEADER_BITS),
+        "header": read_field(columns, 0, HEADER_BITS),
         "codes": codes,
         "charges": decoded(codes, CHARGE, dropped_bits, half_lsb=half_lsb),
     }

@@ -4,10 +4,11 @@ import functools
 
 import numpy as np
 
+from skemd._number_formats._links import ADDRESS_BITS
+
 __all__ = ["largest_first"]
 
-_ADDRESS_BITS = 6
-_ADDRESSES = 2**_ADDRESS_BITS - 1
+_ADDRESSES = 2**ADDRESS_BITS - 1
 
 
 @functools.cache
@@ -53,7 +54,7 @@ def largest_first(keys):
     n_places = len(keys)
     address = np.arange(n_places, dtype=np.int32)[:, None]
     # The address travels in the lowest bits of its key.
-    both = keys.astype(np.int32) << _ADDRESS_BITS | address
+    both = keys.astype(np.int32) << ADDRESS_BITS | address
     for first, second in _comparisons(n_places):
         a, b = both[first], both[second]
         # True where the key of a is smaller, whatever the addresses.
@@ -61,4 +62,4 @@ def largest_first(keys):
         larger = np.where(exchange, b, a)
         both[second] = a ^ b ^ larger
         both[first] = larger
-    return both >> _ADDRESS_BITS, both & _ADDRESSES
+    return both >> ADDRESS_BITS, both & _ADDRESSES

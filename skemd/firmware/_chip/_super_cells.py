@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skemd._number_formats._float_code import FloatCode
+from skemd._number_formats._links import CHARGE, MODULE_SUM, SHORT_HEADER_BITS
 from skemd.firmware._chip._bit_fields import (
     N_OUTPUT_WORDS,
     pack,
@@ -23,7 +24,7 @@ from skemd.firmware._chip._bit_fields import (
     read_fields,
 )
 from skemd.firmware._chip._decoding import decoded
-from skemd.firmware._chip._front_end import CHARGE, N_CELLS, short_headers
+from skemd.firmware._chip._front_end import N_CELLS, short_headers
 
 __all__ = [
     "SUPER_CELL_TYPES",
@@ -31,8 +32,6 @@ __all__ = [
     "pack_super_cells",
     "unpack_super_cells",
 ]
-
-_HEADER_BITS = 4
 
 
 class SuperCellType(NamedTuple):
@@ -63,13 +62,12 @@ class SuperCellType(NamedTuple):
         return self.n_sums[n_links - 1] if n_links <= len(self.n_sums) else 0
 
 
-_NINE_BITS = FloatCode(5, 4)
 SUPER_CELL_TYPES = (
-    SuperCellType(4, 2, _NINE_BITS, False, (2, 5, 8, 11, 12)),
-    SuperCellType(16, 4, _NINE_BITS, False, (2, 3)),
+    SuperCellType(4, 2, MODULE_SUM, False, (2, 5, 8, 11, 12)),
+    SuperCellType(16, 4, MODULE_SUM, False, (2, 3)),
     SuperCellType(4, 0, CHARGE, True, (4, 8, 12)),
     SuperCellType(4, 2, CHARGE, True, (3, 6, 10, 12)),
-    SuperCellType(4, 0, _NINE_BITS, False, (3, 6, 10, 12)),
+    SuperCellType(4, 0, MODULE_SUM, False, (3, 6, 10, 12)),
 )
 
 
@@ -103,7 +101,7 @@ def pack_super_cells(charges, counters, *, stc_type, n_links, dropped_bits):
     )[:n_sums]
     sums = cells.sum(axis=1)
     codes = kind.code.encode_unchecked(sums >> dropped_bits if kind.drops else sums)
-    fields = [(short_headers(counters), _HEADER_BITS)]
+    fields = [(short_headers(counters), SHORT_HEADER_BITS)]
     if kind.address_bits:
         # argmax takes the first of equal ones, so the order is turned round.
         last = kind.n_cells - 1 - cells[:, ::-1].argmax(axis=1)
@@ -138,8 +136,8 @@ def unpack_super_cells(words, *, stc_type, n_links, dropped_bits, half_lsb=False
     kind = SUPER_CELL_TYPES[stc_type]
     n_sums = kind.sums_on(n_links)
     columns = words.T.astype(np.int64)
-    frames = {"header": read_field(columns, 0, _HEADER_BITS)}
-    place = _HEADER_BITS
+    frames = {"header": read_field(columns, 0, SHORT_HEADER_BITS)}
+    place = SHORT_HEADER_BITS
     if kind.address_bits:
         frames["addresses"] = read_fields(columns, place, kind.address_bits, n_sums)
         place += kind.address_bits * n_sums

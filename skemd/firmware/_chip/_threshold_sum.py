@@ -15,27 +15,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skemd.firmware._chip._best_choice import (
+from skemd._number_formats._links import (
     ADDRESS_BITS,
+    CHARGE,
+    HEADER_BITS,
+    LINK_BITS,
     SELECTION_SUM,
+)
+from skemd.firmware._chip._best_choice import (
     map_fields,
     read_map,
 )
 from skemd.firmware._chip._bit_fields import (
     N_OUTPUT_WORDS,
-    WORD_BITS,
     pack,
     read_field,
     read_fields,
 )
 from skemd.firmware._chip._decoding import decoded
-from skemd.firmware._chip._front_end import CHARGE, CODE_BITS, N_CELLS, long_headers
+from skemd.firmware._chip._front_end import N_CELLS, long_headers
 
 __all__ = ["Frames", "Kind", "frame_length", "pack_threshold_sum", "read_frames"]
 
-HALF_BITS = WORD_BITS // 2
+HALF_BITS = LINK_BITS // 2
 MOST_HALVES = 2 * N_OUTPUT_WORDS
-_HEADER_BITS, _KIND_BITS, _COUNT_BITS = 5, 3, 3
+_KIND_BITS, _COUNT_BITS = 3, 3
 # The first word: header, kind and sum.
 _LIST_PLACE = _MAP_PLACE = HALF_BITS
 _FEWEST_ON_MAP = 8
@@ -117,14 +121,14 @@ def pack_threshold_sum(
         rows = np.flatnonzero(n_sent == n)
         fields = [(first[rows], HALF_BITS), (np.full(len(rows), n), _COUNT_BITS)]
         fields += [(cell, ADDRESS_BITS) for cell in cells[:n, rows]]
-        fields += [(code, CODE_BITS) for code in codes[:n, rows]]
+        fields += [(code, CHARGE.bits) for code in codes[:n, rows]]
         words[rows] = pack(fields, len(rows))
-        bits[rows] += _COUNT_BITS + n * (ADDRESS_BITS + CODE_BITS)
+        bits[rows] += _COUNT_BITS + n * (ADDRESS_BITS + CHARGE.bits)
     rows = np.flatnonzero(n_sent >= _FEWEST_ON_MAP)
     fields = [(first[rows], HALF_BITS), *map_fields(sent[rows], version)]
-    fields += [(code, CODE_BITS) for code in codes[:, rows]]
+    fields += [(code, CHARGE.bits) for code in codes[:, rows]]
     words[rows] = pack(fields, len(rows))
-    bits[rows] += N_CELLS + CODE_BITS * n_sent[rows]
+    bits[rows] += N_CELLS + CHARGE.bits * n_sent[rows]
     rows = np.flatnonzero(n_sent == 0)
     words[rows, 0] = first[rows] << HALF_BITS
 
@@ -141,7 +145,7 @@ def pack_threshold_sum(
 
 def _first_words(headers, kinds, sums):
     kinds_and_sums = SELECTION_SUM.encode_unchecked(sums) | kinds << SELECTION_SUM.bits
-    return headers << (HALF_BITS - _HEADER_BITS) | kinds_and_sums
+    return headers << (HALF_BITS - HEADER_BITS) | kinds_and_sums
 
 
 def _moved_together(charges, sent, n_sent, dropped_bits):
@@ -181,13 +185,13 @@ def frame_length(halves):
         if len(halves) < 2:
             return 2
         n_sent = halves[1] >> (HALF_BITS - _COUNT_BITS)
-        bits = HALF_BITS + _COUNT_BITS + n_sent * (ADDRESS_BITS + CODE_BITS)
+        bits = HALF_BITS + _COUNT_BITS + n_sent * (ADDRESS_BITS + CHARGE.bits)
     elif kind == Kind.MAP:
         map_end = 1 + N_CELLS // HALF_BITS
         if len(halves) < map_end:
             return map_end
         n_sent = sum(half.bit_count() for half in halves[1:map_end])
-        bits = HALF_BITS + N_CELLS + n_sent * CODE_BITS
+        bits = HALF_BITS + N_CELLS + n_sent * CHARGE.bits
     else:
         raise ValueError(f"there is no frame of kind {kind:03b}")
     return -(-bits // HALF_BITS)
@@ -216,7 +220,7 @@ def read_frames(halves, *, dropped_bits, version, half_lsb=False):
     """
     columns = np.ascontiguousarray(halves.T).astype(np.int64)
     columns = columns[::2] << HALF_BITS | columns[1::2]
-    kinds = read_field(columns, _HEADER_BITS, _KIND_BITS)
+    kinds = read_field(columns, HEADER_BITS, _KIND_BITS)
     sum_codes = read_field(columns, HALF_BITS - SELECTION_SUM.bits, SELECTION_SUM.bits)
     mask = read_map(columns, _MAP_PLACE, version) & (kinds == Kind.MAP)[:, None]
     n_sent = mask.sum(axis=1)
@@ -227,16 +231,16 @@ def read_frames(halves, *, dropped_bits, version, half_lsb=False):
     rows, cells = np.nonzero(mask)
     starts = np.cumsum(mask.sum(axis=1)) - mask.sum(axis=1)
     addresses[rows, np.arange(len(rows)) - starts[rows]] = cells
-    codes = read_fields(columns, _MAP_PLACE + N_CELLS, CODE_BITS, N_CELLS)
+    codes = read_fields(columns, _MAP_PLACE + N_CELLS, CHARGE.bits, N_CELLS)
     for n in range(1, _FEWEST_ON_MAP):
         few = np.flatnonzero(listed & (n_sent == n))
         place = _LIST_PLACE + _COUNT_BITS
         addresses[few, :n] = read_fields(columns[:, few], place, ADDRESS_BITS, n)
         place += n * ADDRESS_BITS
-        codes[few, :n] = read_fields(columns[:, few], place, CODE_BITS, n)
+        codes[few, :n] = read_fields(columns[:, few], place, CHARGE.bits, n)
     codes = np.where(np.arange(N_CELLS) < n_sent[:, None], codes, 0)
     return {
-        "header": read_field(columns, 0, _HEADER_BITS),
+        "header": read_field(columns, 0, HEADER_BITS),
         "kind": kinds,
         "sum_codes": sum_codes,
         "sum": decoded(sum_codes, SELECTION_SUM, half_lsb=half_lsb),
