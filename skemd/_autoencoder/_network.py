@@ -6,7 +6,7 @@ import numpy as np
 
 from skemd import layers
 from skemd._backend import keras
-from skemd._same_padding import output_grid
+from skemd._input._same_padding import output_grid
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer, flattened
 
 __all__ = ["DECODER", "ENCODER", "build_autoencoder", "products_per_sum", "small_image"]

@@ -1,1 +1,1 @@
-"""Wafers as they come in: checks, scales, and chunks of long tables."""
+"""Wafers as they come in: checks, scales, chunks of long tables, padding of images."""

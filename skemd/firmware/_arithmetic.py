@@ -6,7 +6,7 @@ rounded once, and saturate, when they are converted to a format.
 
 import numpy as np
 
-from skemd._same_padding import output_grid, same_padding
+from skemd._input._same_padding import output_grid, same_padding
 
 __all__ = [
     "ExactLayer",

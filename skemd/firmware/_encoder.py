@@ -3,10 +3,10 @@
 import numpy as np
 
 from skemd._checks import check_choice
+from skemd._input._same_padding import output_grid
 from skemd._input._scaling import encoder_images
 from skemd._input._wafers import as_wafers
 from skemd._number_formats._fixed_point import ROUNDINGS
-from skemd._same_padding import output_grid
 from skemd.firmware._arithmetic import (
     ExactLayer,
     check_room,

@@ -9,7 +9,7 @@ import numpy as np
 
 from skemd import __version__
 from skemd._extras import import_extra
-from skemd._same_padding import same_padding
+from skemd._input._same_padding import same_padding
 from skemd.firmware._encoder import IntegerEncoder
 
 __all__ = ["export_onnx"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skemd._backend import keras
-from skemd._same_padding import output_grid, same_padding
+from skemd._input._same_padding import output_grid, same_padding
 from skemd.layers._quantizers import (
     WithinFormat,
     as_dict,
