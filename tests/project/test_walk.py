@@ -78,8 +78,11 @@ def test_the_page_leaves_out_no_room(walk):
 
 def test_charges_are_checked_once(walk):
     _, calls = walk
-    assert [name for _, name in calls].count("check_charges") == 1
-    assert "as_wafers" not in {name for _, name in calls}
+    names = [name for _, name in calls]
+    # The two wafers of pairs are two tables.
+    n_tables = 2 if "EMDRegressor.fit" in names else 1
+    assert names.count("check_charges") == n_tables
+    assert "as_wafers" not in names
 
 
 def test_a_wrong_order_would_be_found():
