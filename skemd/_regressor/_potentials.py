@@ -17,11 +17,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from skemd._backend import keras
-from skemd.losses._soft_transform import (
-    LARGEST_EXPONENT,
-    soft_c_transform,
-    transform_kernel,
-)
+from skemd.losses._soft_transform import LARGEST_EXPONENT, soft_c_transform
 
 __all__ = ["LearnedPotentials", "with_potentials_as_gradient"]
 
@@ -81,7 +77,7 @@ class LearnedPotentials(keras.layers.Layer):
         self._epsilon = max(
             _RELATIVE_EPSILON * nearest, 2 * distance.max() / LARGEST_EXPONENT
         )
-        self._kernel = transform_kernel(distance, self._epsilon)
+        self._kernel = np.exp(-distance / self._epsilon).astype(np.float32)
 
     def build(self, features_shape, moving_shape):
         """Create the weights of the guess, of the refinements and of the distance."""
@@ -168,8 +164,8 @@ class LearnedPotentials(keras.layers.Layer):
         """Return both transforms and the imbalances of both wafers' cells."""
         leaving, entering = moves
         left, entered = present
-        below, surplus = self._transformed(-potentials, left, leaving, entering)
-        above, deficit = self._transformed(potentials, entered, entering, leaving)
+        below, surplus = self._transformed(potentials, left, leaving, entering)
+        above, deficit = self._transformed(-potentials, entered, entering, leaving)
         return below, -above, surplus, deficit
 
     def _transformed(self, potentials, weights, charge, asked):

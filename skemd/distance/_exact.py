@@ -168,7 +168,7 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
     Returns
     -------
     distances : ndarray of shape (n_pairs,)
-        As returned by :func:`paired_emd`.
+        As :func:`paired_emd` returns them, in the unit of the geometry.
     potentials : ndarray of shape (n_pairs, n_cells)
         One function over the cells for each pair, in the unit of the geometry,
         1-Lipschitz with respect to the ground distance, with

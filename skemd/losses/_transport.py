@@ -6,11 +6,7 @@ from skemd._backend import keras
 from skemd._checks import check_number
 from skemd._input._wafers import check_width, resolve_geometry
 from skemd.losses._exact_emd import exact_emd
-from skemd.losses._soft_transform import (
-    LARGEST_EXPONENT,
-    soft_c_transform,
-    transform_kernel,
-)
+from skemd.losses._soft_transform import LARGEST_EXPONENT, soft_c_transform
 from skemd.losses._table import named_loss
 
 __all__ = ["ExactEMD", "LearnedEMD", "SinkhornDivergence"]
@@ -206,19 +202,21 @@ def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
 
 
 def _soft_minimum(ground_distance, epsilon):
-    """Return the soft c-transform as a function of potentials and weights.
+    """Return a function of potentials v and weights: the soft minimum of d - v.
 
-    Where `epsilon` is too small for float32 to hold the sum of exponentials, it is
-    computed from the logarithms of all pairs of cells, which is slower.
+    It is the soft c-transform of -v. Where `epsilon` is too small for float32 to hold
+    the sum of exponentials, it is computed from the logarithms of all pairs of cells,
+    which is slower.
     """
-    if 2 * ground_distance.max() / epsilon < LARGEST_EXPONENT:
-        kernel = transform_kernel(ground_distance, epsilon)
+    scaled = (ground_distance / epsilon).astype(np.float32)
+    if 2 * scaled.max() < LARGEST_EXPONENT:
+        kernel = np.exp(-scaled)
 
         def soft_minimum(potentials, weights):
-            return soft_c_transform(potentials, weights, kernel, epsilon)[0]
+            return soft_c_transform(-potentials, weights, kernel, epsilon)[0]
 
         return soft_minimum
-    scaled = keras.ops.convert_to_tensor((ground_distance / epsilon).astype(np.float32))
+    scaled = keras.ops.convert_to_tensor(scaled)
 
     def soft_minimum(potentials, weights):
         # A cell without charge must not count, even if all others are far away.
