@@ -12,11 +12,12 @@ from skemd._input._wafers import as_wafers
 from skemd._number_formats._bits import bits_to_hex
 from skemd._number_formats._links import LINK_FORMATS, N_COMPONENTS
 from skemd.firmware._encoder import IntegerEncoder
-from skemd.firmware._hls4ml import export_hls4ml, hls_type
+from skemd.firmware._folders import staged_folder
+from skemd.firmware._hls4ml import hls_project, hls_type, write_project
 from skemd.firmware._onnx import export_onnx
 from skemd.firmware._payload import keep_mask, write_payload
 from skemd.firmware._registers import write_registers
-from skemd.firmware._vectors import VECTOR_FILES, write_verification_vectors
+from skemd.firmware._vectors import VECTOR_FILES, vectors, write_vectors
 
 __all__ = ["export"]
 
@@ -71,26 +72,32 @@ def export(fitted, folder, X):
     Parameters
     ----------
     fitted : EMDAutoencoder
-        Fitted for the chip, as `IntegerEncoder.from_estimator` takes it.
+        Fitted for the chip, as required by `IntegerEncoder.from_estimator`.
     folder : str or path
-        Where to write; it is made if need be, and files in it are overwritten.
+        Where to write. The folder is made if it does not exist; it may be reached
+        through a link but must hold none. Its full path may contain letters, digits,
+        spaces and any of ``_-+=.,:@%()~/``. Files of the same names are replaced, all
+        at once; other files stay.
     X : array-like of shape (n_samples, n_cells)
         Wafers for verification, in CALQ counts.
 
     Returns
     -------
     manifest : dict
-        What ``manifest.json`` says: formats, versions, what each file is, and what was
-        left out and why. Registers, keep mask and payload are left out, with a warning,
-        where the encoder does not have the chip's shape and formats.
+        The content of ``manifest.json``: formats, versions, what each file is, and what
+        was left out and why. Registers, keep mask and payload are left out, with a
+        warning, if the encoder does not have the chip's shape and formats.
 
     Raises
     ------
     ImportError
-        If onnx or hls4ml are not installed.
+        If onnx or hls4ml is not installed.
     ValueError
-        If the autoencoder was not fitted for the chip, or the wafers are unusable.
-        Nothing has been written then.
+        If the autoencoder was not fitted for the chip, the wafers or the folder's path
+        are not usable, or the folder holds a link.
+    OSError
+        If the files cannot be written. After any of these errors, nothing in `folder`
+        has changed.
     """
     for package in ("onnx", "hls4ml"):
         import_extra(package, "firmware")
@@ -98,20 +105,21 @@ def export(fitted, folder, X):
     X, _ = as_wafers(X, "X", fitted.geometry_, allow_empty=True)
     sums = as_whole_numbers(X.sum(axis=1), "sums of X", low=0, high=_LARGEST_SUM)
     words, left_out = _chip_words(encoder, X, sums)
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    export_onnx(encoder, folder / "encoder.onnx")
-    export_onnx(fitted, folder / "decoder.onnx", part="decoder")
-    export_hls4ml(encoder, folder / "hls4ml")
-    write_verification_vectors(fitted, folder, X)
-    for name, lines in words.items():
-        (folder / name).write_text("\n".join([*lines, ""]), encoding="ascii")
     manifest = _manifest(encoder, len(X), words, left_out)
-    (folder / "manifest.json").write_text(
-        json.dumps(manifest, indent=2) + "\n", encoding="utf-8"
-    )
-    (folder / "README.txt").write_text(_readme(encoder, manifest), encoding="utf-8")
+    texts = {
+        **words,
+        "manifest.json": json.dumps(manifest, indent=2) + "\n",
+        "README.txt": _readme(encoder, manifest),
+    }
+    project = hls_project(encoder, Path(folder) / "hls4ml")
+    tables = vectors(fitted, encoder, X)
+    with staged_folder(folder) as staging:
+        export_onnx(encoder, staging / "encoder.onnx")
+        export_onnx(fitted, staging / "decoder.onnx", part="decoder")
+        write_project(project, staging / "hls4ml")
+        write_vectors(tables, staging)
+        for name, text in texts.items():
+            (staging / name).write_text(text, encoding="utf-8")
     if left_out:
         reasons = " ".join(f"{name}: {why}" for name, why in left_out.items())
         warnings.warn(f"export leaves files out. {reasons}", stacklevel=2)
@@ -119,7 +127,7 @@ def export(fitted, folder, X):
 
 
 def _chip_words(encoder, X, sums):
-    """Return the lines of the files that only the chip's encoder has, or why not."""
+    """Return the texts of the files that only the chip's encoder has, or why not."""
     writers = {
         REGISTER_FILE: lambda: write_registers(encoder),
         MASK_FILE: lambda: [keep_mask(_n_output_links(encoder)).hex()],
@@ -134,7 +142,7 @@ def _chip_words(encoder, X, sums):
     words, left_out = {}, {}
     for name, write in writers.items():
         try:
-            words[name] = write()
+            words[name] = "\n".join([*write(), ""])
         except ValueError as error:
             left_out[name] = str(error)
     return words, left_out

@@ -11,6 +11,7 @@ from skemd import __version__
 from skemd._extras import import_extra
 from skemd.firmware._arithmetic import output_grid, same_padding
 from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._folders import write_file
 
 __all__ = ["export_onnx"]
 
@@ -58,7 +59,7 @@ def export_onnx(model, path, *, part="encoder"):
         )
     written = graph.model()
     onnx.checker.check_model(written, full_check=True)
-    onnx.save(written, path)
+    write_file(path, written.SerializeToString())
 
 
 class _Graph:

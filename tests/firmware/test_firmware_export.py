@@ -5,11 +5,12 @@ import sys
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from encoders import fitted_for_the_chip, with_chip_formats
 from small_data import run_python, small_wafers, tiny_autoencoder
 
-from skemd import WaferRemapper
+from skemd import EMDAutoencoder, WaferRemapper
 from skemd.datasets import make_wafers
 from skemd.firmware import (
     FixedPoint,
@@ -21,6 +22,7 @@ from skemd.firmware import (
     read_registers,
     write_verification_vectors,
 )
+from skemd.geometry import Geometry, hgcal_wafer
 
 VECTORS = {
     "verify_input_ae.csv",
@@ -218,3 +220,23 @@ print(firmware.keep_mask(5).hex(), firmware.normalize_on_chip([[1, 2]]))
     outcome = run_python(script)
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.startswith("ff" * 18)
+
+
+def test_no_name_of_an_object_gets_into_the_files(tmp_path):
+    hostile = 'MARKED"; exec touch FILE; $(touch FILE) set z "\n'
+    wafer = hgcal_wafer()
+    geometry = Geometry(wafer.positions, {hostile: wafer.layout("8x8")}, name=hostile)
+    autoencoder = tiny_autoencoder(
+        geometry=geometry, layout=hostile, epochs=1, n_filters=8, n_components=16
+    )
+    fitted = with_chip_formats(autoencoder.fit(small_wafers()))
+    fitted.__class__ = type(hostile, (EMDAutoencoder,), {})
+    X = pd.DataFrame(
+        wafers(4),
+        columns=[f"{hostile}{cell}" for cell in range(48)],
+        index=[hostile] * 4,
+    )
+    export(fitted, tmp_path, X)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert not [path for path in files if b"MARKED" in path.read_bytes()]
