@@ -5,6 +5,8 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from skemd import __version__
 from skemd._checks import as_whole_numbers
 from skemd._extras import import_extra
@@ -106,9 +108,11 @@ def export(fitted, folder, X):
     sums = as_whole_numbers(X.sum(axis=1), "sums of X", low=0, high=_LARGEST_SUM)
     words, left_out = _chip_words(encoder, X, sums)
     manifest = _manifest(encoder, len(X), words, left_out)
+    # Formats may hold NumPy's integers.
+    manifest_text = json.dumps(manifest, indent=2, default=np.generic.item)
     texts = {
         **words,
-        "manifest.json": json.dumps(manifest, indent=2) + "\n",
+        "manifest.json": f"{manifest_text}\n",
         "README.txt": _readme(encoder, manifest),
     }
     project = hls_project(encoder, Path(folder) / "hls4ml")

@@ -151,6 +151,16 @@ def test_the_manifest_and_the_readme_name_every_file_and_format(folder):
         assert name in readme
 
 
+def test_formats_may_count_in_numpy_integers(tmp_path):
+    weight_format = FixedPoint(np.int64(6), np.int8(0), signed=np.True_)
+    fitted = fitted_for_the_chip(weight_format_=weight_format)
+    manifest = export(fitted, tmp_path, wafers())
+    assert (
+        json.loads((tmp_path / "manifest.json").read_text())["formats"]
+        == (manifest["formats"])
+    )
+
+
 def test_what_is_not_the_chips_is_left_out_with_the_reason(tmp_path):
     fitted = fitted_for_the_chip(
         weight_format_=FixedPoint(6, 1), latent_format_=FixedPoint(4, 1, signed=False)

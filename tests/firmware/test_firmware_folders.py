@@ -21,6 +21,9 @@ from skemd.firmware import (
     write_verification_vectors,
 )
 
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has other links, and no named pipes"
+)
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None, reason="there is no g++ on this machine"
 )
@@ -193,6 +196,13 @@ def test_files_name_their_own_folder(backend, tmp_path):
     if backend == "Catapult":
         weights = str(tmp_path / "chip" / "firmware" / "weights")
         assert f's_weights_dir = "{weights}"'.encode() in texts["encoder_bridge.cpp"]
+
+
+def test_a_project_names_a_relative_folder_as_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    project = export_hls4ml(random_encoder(), "chip")
+    assert project.config.get_output_dir() == "chip"
+    assert "OutputDir: chip\n" in Path("chip/hls4ml_config.yml").read_text()
 
 
 @every_writer

@@ -12,6 +12,9 @@ from skemd.datasets import make_wafers
 from skemd.firmware import FixedPoint, export, export_hls4ml
 from skemd.firmware._hls4ml import hls_type
 
+needs_posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows refuses such names itself"
+)
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None, reason="there is no g++ on this machine"
 )
@@ -156,6 +159,7 @@ HOSTILE_NAMES = [
 ]
 
 
+@needs_posix
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 @pytest.mark.parametrize("place", ["{}", "{}/chip", "link"])
 @pytest.mark.parametrize("write", [export, export_hls4ml])
@@ -173,6 +177,15 @@ def test_a_folder_whose_name_could_be_code_is_refused(write, place, name, tmp_pa
     with pytest.raises(ValueError, match="folder must have a path of letters, digits"):
         write(*arguments[write])
     assert list((tmp_path / name).iterdir()) == []
+
+
+@needs_posix
+def test_a_link_whose_name_could_be_code_is_refused(tmp_path):
+    (tmp_path / "chip").mkdir()
+    (tmp_path / "x$").symlink_to(tmp_path / "chip")
+    with pytest.raises(ValueError, match=r"got '\$' in "):
+        export_hls4ml(random_encoder(), tmp_path / "x$")
+    assert list((tmp_path / "chip").iterdir()) == []
 
 
 @needs_compiler
