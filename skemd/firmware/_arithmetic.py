@@ -1,7 +1,7 @@
 """Fixed-point arithmetic on int64: numbers of a format in units of its step.
 
-An integer stands for ``integer * 2**-fraction``. Sums of products are exact; only
-where they are brought to a format are they rounded, once, and saturated.
+An integer stands for ``integer * 2**-fraction``. Sums of products are exact; they are
+rounded and saturated once, when they are converted to a format.
 """
 
 import numpy as np
@@ -21,12 +21,12 @@ _MOST_MAGNITUDE = 2**61
 
 
 def fraction_of(number_format):
-    """Return how many of a format's bits stand behind the binary point."""
+    """Return how many of a format's bits are after the binary point."""
     return number_format.bits - number_format.integer_bits - bool(number_format.signed)
 
 
 class ExactLayer:
-    """The weights of a layer as integers, whose sums of products are exact.
+    """A layer with integer weights, whose sums of products are exact.
 
     Parameters
     ----------
@@ -37,16 +37,16 @@ class ExactLayer:
     weight_format : FixedPoint
         The weights' format.
     input_format : FixedPoint
-        The format of what comes in.
+        The format of the inputs.
     output_format : FixedPoint
-        The format that the sums are brought to.
+        The format to which sums are converted.
 
     Attributes
     ----------
     fraction : int
-        Bits behind the binary point of the sums.
+        Bits of the sums after the binary point.
     largest_sum : int
-        No sum, partial sum or product is larger than this, of either sign.
+        Bound on the magnitude of every sum, partial sum and product.
 
     Raises
     ------
@@ -56,8 +56,8 @@ class ExactLayer:
 
     def __init__(self, kernel, bias, weight_format, input_format, output_format):
         shift = fraction_of(input_format)
-        # Python's integers do not overflow. Inputs in steps above 1 make the kernel's
-        # step the coarser one.
+        # Python's integers do not overflow. If inputs have steps above 1, products have
+        # coarser steps than the bias, so the kernel is scaled.
         kernel = kernel.astype(object) << max(-shift, 0)
         bias = bias.astype(object) << max(shift, 0)
         largest_input = max(-input_format.lowest_integer, input_format.highest_integer)
@@ -91,16 +91,16 @@ class ExactLayer:
 
 
 def check_room(largest, fraction, number_format):
-    """Check that integers can be brought to a format within 64 bits.
+    """Check that integers can be converted to a format within 64 bits.
 
     Parameters
     ----------
     largest : int
-        No integer is larger than this, of either sign.
+        Bound on the magnitude of the integers.
     fraction : int
-        Bits behind their binary point.
+        Their bits after the binary point.
     number_format : FixedPoint
-        Where they go.
+        The format to which they are converted.
 
     Raises
     ------
@@ -110,23 +110,23 @@ def check_room(largest, fraction, number_format):
     growth = max(fraction_of(number_format) - fraction, 0)
     if largest << growth >= _MOST_MAGNITUDE:
         raise ValueError(
-            f"Sums of {largest.bit_length()} bits, {fraction} of them behind the "
-            f"binary point, do not reach {number_format} within 64 bits. Choose "
-            "shorter formats."
+            f"Sums of {largest.bit_length()} bits, {fraction} of them after the "
+            f"binary point, cannot be converted to {number_format} within 64 bits. "
+            "Choose shorter formats."
         )
 
 
 def to_format(integers, fraction, number_format, rounding):
-    """Round and saturate integers of one step to a format of another.
+    """Convert integers to the steps of a format, rounded and saturated.
 
     Parameters
     ----------
     integers : ndarray of int64
         In steps of ``2**-fraction``.
     fraction : int
-        Bits behind the binary point.
+        Bits after the binary point.
     number_format : FixedPoint
-        Where they go.
+        The format to which they are converted.
     rounding : {"half_even", "floor"}
         How they are rounded.
 
@@ -146,7 +146,7 @@ def to_format(integers, fraction, number_format, rounding):
 
 
 def patches(images, kernel_shape, strides):
-    """Cut images into what a 'same' convolution sees for each of its outputs.
+    """Cut images into the patches that the outputs of a 'same' convolution see.
 
     Parameters
     ----------
@@ -175,19 +175,19 @@ def patches(images, kernel_shape, strides):
 
 
 def output_grid(sides, strides):
-    """Return rows and columns of what a 'same' convolution gives."""
+    """Return the rows and columns of the output of a 'same' convolution."""
     return [-(-side // step) for side, step in zip(sides, strides, strict=True)]
 
 
 def same_padding(side, n_outputs, kernel_side, step):
-    """Return how many pixels are padded in front of a side and behind it."""
-    # TensorFlow's rule: the odd one of the padded pixels goes to the end.
+    """Return how many pixels of padding go before a side and after it."""
+    # TensorFlow's rule: an odd pixel of padding goes to the end.
     total = max((n_outputs - 1) * step + kernel_side - side, 0)
     return total // 2, total - total // 2
 
 
 def _shifted_right(integers, shift, rounding):
-    # Below _MOST_MAGNITUDE longer shifts give what this one does.
+    # For numbers below _MOST_MAGNITUDE, longer shifts give the same result.
     shift = min(shift, 62)
     floor = integers >> shift
     if rounding == "floor":

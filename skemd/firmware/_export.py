@@ -1,4 +1,4 @@
-"""Everything an engineer loads, in one folder."""
+"""A folder with everything that an engineer needs to put an encoder on the chip."""
 
 import json
 import warnings
@@ -19,7 +19,7 @@ from skemd.firmware._hls4ml import hls_project, hls_type, write_project
 from skemd.firmware._onnx import export_onnx
 from skemd.firmware._payload import keep_mask, write_payload
 from skemd.firmware._registers import write_registers
-from skemd.firmware._vectors import VECTOR_FILES, vectors, write_vectors
+from skemd.firmware._vectors import VECTOR_FILES, verification_tables, write_tables
 
 __all__ = ["export"]
 
@@ -27,27 +27,29 @@ REGISTER_FILE = "AE_Input_weights_auto_encoder.csv"
 MASK_FILE = "keep_mask.txt"
 PAYLOAD_FILE = "payload.csv"
 ALWAYS_WRITTEN = {
-    "encoder.onnx": "the encoder with all its roundings: image to code",
-    "decoder.onnx": "the decoder in floating point: code to image",
-    "hls4ml": "project folder of the encoder in C++, for high-level synthesis",
+    "encoder.onnx": "the encoder with all its roundings, from image to code",
+    "decoder.onnx": "the decoder in floating point, from code to image",
+    "hls4ml": "the encoder as a C++ project for high-level synthesis",
     **VECTOR_FILES,
 }
 CHIP_FILES = {
-    REGISTER_FILE: "the chip's 12 registers of 1,072 bits, a hexadecimal word a line",
-    MASK_FILE: "which bits of the 9-bit codes are kept, 144 bits as 36 hexadecimal "
+    REGISTER_FILE: "the chip's 12 registers of 1,072 bits, one hexadecimal word per "
+    "line",
+    MASK_FILE: "which bits of the 9-bit codes are kept: 144 bits as 36 hexadecimal "
     "digits",
-    PAYLOAD_FILE: "what the links carry for each wafer, a hexadecimal word a line: "
+    PAYLOAD_FILE: "what the links carry for each wafer, one hexadecimal word per line: "
     "header, module sum, code",
 }
 _PACKAGES = ("numpy", "keras", "onnx", "hls4ml")
-# No module sum of a real wafer comes near it.
+# Far above the module sum of any real wafer.
 _LARGEST_SUM = 2**40
 
 _README = """\
 An encoder for the front-end chip, written by skemd {skemd}.
 
 Computation
-  image          {image_shape}, charges divided by the power of two below their sum
+  image          {image_shape}, charges divided by the power of two at or below
+                 their sum
   input          rounded to {input_format}
   convolution    {n_filters} filters of {kernel}, strides {strides}, padding as
                  TensorFlow's 'same', plus bias; exact, then rounded to
@@ -56,20 +58,21 @@ Computation
                  {accumulator_format}; ReLU
   code           rounded to {latent_format}
   weights        {weight_format}
-  rounding       {rounding}; what lies outside a format saturates
+  rounding       {rounding}; values outside a format saturate
 
-fixed<W,I> has W bits, I of them in front of the binary point with the sign, as in HLS;
+fixed<W,I> has W bits, I of them before the binary point, including the sign, as in HLS;
 ufixed has no sign.
 
 Files
 {files}
 {left_out}
-verify_*.csv and {payload} have one row for each of the {n_wafers} wafers, in one order.
+verify_*.csv and {payload} have one row for each of the {n_wafers} wafers, in the
+same order.
 """
 
 
 def export(fitted, folder, X):
-    """Write everything that an engineer loads into a folder.
+    """Write a folder with all that an engineer needs to put an encoder on the chip.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def export(fitted, folder, X):
     sums = as_whole_numbers(X.sum(axis=1), "sums of X", low=0, high=_LARGEST_SUM)
     words, left_out = _chip_words(encoder, X, sums)
     manifest = _manifest(encoder, len(X), words, left_out)
-    # Formats may hold NumPy's integers.
+    # The bits of a format may be NumPy integers.
     manifest_text = json.dumps(manifest, indent=2, default=np.generic.item)
     texts = {
         **words,
@@ -116,12 +119,12 @@ def export(fitted, folder, X):
         "README.txt": _readme(encoder, manifest),
     }
     project = hls_project(encoder, Path(folder) / "hls4ml")
-    tables = vectors(fitted, encoder, X)
+    tables = verification_tables(fitted, encoder, X)
     with staged_folder(folder) as staging:
         export_onnx(encoder, staging / "encoder.onnx")
         export_onnx(fitted, staging / "decoder.onnx", part="decoder")
         write_project(project, staging / "hls4ml")
-        write_vectors(tables, staging)
+        write_tables(tables, staging)
         for name, text in texts.items():
             (staging / name).write_text(text, encoding="utf-8")
     if left_out:

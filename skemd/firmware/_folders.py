@@ -1,8 +1,8 @@
 """Export folders: files are written all at once or not at all, never through links.
 
-Files are first written to a temporary folder on the same file system. Only when all of
-them are there are they moved to their places, and if a move fails, the earlier ones are
-taken back. Whatever else a folder holds stays as it is.
+Files are first written to a temporary folder on the same file system. They are moved to
+their places only when all of them are complete, and if a move fails, the earlier ones
+are undone. Other files in a folder stay as they are.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ def staged_folder(folder):
     Parameters
     ----------
     folder : str or path
-        Where the files go. It is made if need be, with the folders above it, and may be
-        reached through a link. Files of the same names are replaced and keep their
-        permissions.
+        Where the files go. It is created if it does not exist, with the folders above
+        it, and may be reached through a link. Files of the same names are replaced and
+        keep their permissions.
 
     Yields
     ------
@@ -39,8 +39,8 @@ def staged_folder(folder):
     Raises
     ------
     ValueError
-        If a link lies in a folder that files go to, or something other than a plain
-        file or a folder is in the way.
+        If a folder that files go to holds a link, or there is something other than a
+        plain file or folder where one goes.
     OSError
         If the files cannot be written. Nothing in `folder` has changed then.
     """
@@ -76,7 +76,7 @@ def write_file(path, content):
     Raises
     ------
     ValueError
-        If `path` is a link, a folder, or another thing that is no plain file.
+        If `path` is a link, a folder, or anything else that is not a plain file.
     OSError
         If the file cannot be written.
     """
@@ -105,8 +105,7 @@ def _temporary_folder(place, target):
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        # An error that was raised here, for a file in a folder, says no more than its
-        # cause does.
+        # If a file in this folder failed here too, only its cause is of interest.
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise OSError(
             cause.errno or errno.EIO,
@@ -127,7 +126,7 @@ def _exists(path):
         path.lstat()
     except FileNotFoundError:
         return False
-    # Any other error, such as that of a name that is too long, goes to the caller.
+    # Other errors, such as that of a name that is too long, are raised.
     return True
 
 
@@ -147,8 +146,8 @@ def _check_place(place, kind):
         return
     if stat.S_IFMT(place.lstat().st_mode) != kind:
         raise ValueError(
-            f"{place} is in the way: it is not a plain {_KINDS[kind]}, which is what "
-            "goes there. Move it away, or choose another place."
+            f"{place} is not a plain {_KINDS[kind]}, and one of this name must be "
+            "written. Move it away, or choose another place."
         )
     if kind == stat.S_IFDIR:
         _refuse_links(place)
@@ -161,9 +160,9 @@ def _refuse_links(folder):
         links = sorted(entry.name for entry in entries if entry.is_symlink())
     if links:
         raise ValueError(
-            f"{folder} holds a link, {links[0]!r}. Files are not written to a folder "
-            "with links in it, since these lead out of it. Remove them, or choose "
-            "another folder."
+            f"{folder} holds a symbolic link, {links[0]!r}, through which files "
+            "elsewhere could be overwritten. Remove all links from this folder, or "
+            "choose another one."
         )
 
 

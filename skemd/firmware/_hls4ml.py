@@ -1,8 +1,8 @@
 """The encoder as an hls4ml project: C++ for high-level synthesis.
 
-hls4ml gets the encoder's layers with their weights and, for every tensor, its format
-with rounding and saturation. Sums get as many bits as they can ever need, so they are
-exact until the one rounding to the accumulator's format.
+hls4ml receives the encoder's layers with their weights and, for every tensor, its
+format with rounding and saturation. Sums get as many bits as they can ever need, so
+they stay exact until they are rounded once, to the accumulator's format.
 """
 
 import functools
@@ -18,8 +18,8 @@ from skemd.firmware._folders import staged_folder
 __all__ = ["export_hls4ml", "hls_project", "hls_type", "write_project"]
 
 _MODES = {"half_even": "RND_CONV", "floor": "TRN"}
-# hls4ml writes the part and the path of the folder into Tcl, C++, make and shell code
-# and escapes neither. Only characters without a meaning there may pass.
+# hls4ml writes the part and the folder's path into Tcl, C++, make and shell code
+# without escaping them, so only characters that mean nothing there are allowed.
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,99}")
 _PATH_MARKS = " _-+=.,:@%()~/"
 
@@ -60,6 +60,11 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
         or if `folder` holds a link.
     OSError
         If the project cannot be written. Nothing in `folder` has changed then.
+
+    Notes
+    -----
+    Nothing is written outside `folder`. The archive that hls4ml puts beside it for some
+    backends is left out.
     """
     project = hls_project(encoder, folder, backend=backend, part=part)
     project.write()
@@ -67,7 +72,7 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
 
 
 def hls_project(encoder, folder, *, backend="Vitis", part=None):
-    """Convert an encoder to an hls4ml project, which writes nothing yet.
+    """Convert an encoder to an hls4ml project without writing anything.
 
     Parameters
     ----------
@@ -87,7 +92,7 @@ def hls_project(encoder, folder, *, backend="Vitis", part=None):
         If a parameter is not usable.
     """
     hls4ml = import_extra("hls4ml", "firmware")
-    # hls4ml imports Keras when it writes, which then has to be on the user's backend.
+    # hls4ml imports Keras as it writes. This makes it start on the user's backend.
     from skemd import _backend  # noqa: F401
 
     if not isinstance(encoder, IntegerEncoder):
@@ -113,20 +118,20 @@ def hls_project(encoder, folder, *, backend="Vitis", part=None):
     project = hls4ml.model.ModelGraph.from_layer_list(
         config, _layers(encoder), ["image"], ["code_relu"]
     )
-    # compile() of hls4ml begins with write(), too.
+    # hls4ml's compile() starts with write(), too.
     project.write = functools.partial(_write_to_its_folder, project)
     return project
 
 
 def write_project(project, staging):
-    """Let hls4ml write the files of a project to another folder than its own.
+    """Let hls4ml write the files of a project to a folder other than its own.
 
     Parameters
     ----------
     project : hls4ml.model.ModelGraph
         As `hls_project` returns it.
     staging : pathlib.Path
-        A new folder. The files name the project's own folder nevertheless.
+        Where to write. The files still refer to the project's own folder.
     """
     config = project.config
     own = Path(config.get_output_dir()).resolve()
@@ -148,15 +153,15 @@ def _write_to_its_folder(project):
 
 
 def _check_path(folder):
-    # The build scripts look the folder's path up again, with links followed.
+    # Build scripts look up the folder's path again and follow links on the way.
     for path in (Path(folder), Path(folder).resolve()):
         for character in path.as_posix():
-            # Letters, their accents and digits of any script.
+            # Letters, accents and digits of any script.
             plain = unicodedata.category(character)[0] in "LMN"
             if not plain and character not in _PATH_MARKS:
                 raise ValueError(
                     f"folder must have a path of letters, digits, spaces and any of "
-                    f"{_PATH_MARKS.strip()}, since build scripts and C++ code name it; "
+                    f"{_PATH_MARKS.strip()}, since it becomes part of scripts and C++; "
                     f"got {character!r} in {str(path)!r}. Choose another folder."
                 )
 
@@ -257,14 +262,15 @@ def _configuration(encoder):
 
 
 def hls_type(number_format, rounding=None):
-    """Name a format as HLS does, where integer bits count the sign.
+    """Return HLS's name of a format, whose integer bits include the sign.
 
     Parameters
     ----------
     number_format : FixedPoint
         The format.
     rounding : {"half_even", "floor"} or None, default=None
-        How numbers are rounded to it, saturating; None to leave that out.
+        How numbers are rounded to the format, with saturation; None leaves both out of
+        the name.
 
     Returns
     -------
@@ -278,6 +284,6 @@ def hls_type(number_format, rounding=None):
 
 
 def _exact_type(layer):
-    """Return the name of a format that holds every sum of a layer as it is."""
+    """Return the name of a format that holds every sum of a layer exactly."""
     bits = layer.largest_sum.bit_length() + 1
     return f"fixed<{bits},{bits - layer.fraction}>"

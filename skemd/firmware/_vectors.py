@@ -15,8 +15,8 @@ from skemd.firmware._folders import staged_folder
 
 __all__ = [
     "VECTOR_FILES",
-    "vectors",
-    "write_vectors",
+    "verification_tables",
+    "write_tables",
     "write_verification_vectors",
 ]
 
@@ -60,19 +60,19 @@ def write_verification_vectors(fitted, folder, X):
 
     Notes
     -----
-    A wafer without charge is an image of zeros here, and its code is what the chip
-    sends for it.
+    A wafer without charge becomes an image of zeros, and its code is the one that the
+    chip sends for it.
     """
     encoder = IntegerEncoder.from_estimator(fitted)
     X, _ = as_wafers(X, "X", fitted.geometry_, allow_empty=True)
-    tables = vectors(fitted, encoder, X)
+    tables = verification_tables(fitted, encoder, X)
     with staged_folder(folder) as staging:
-        write_vectors(tables, staging)
+        write_tables(tables, staging)
     return [Path(folder) / name for name in tables]
 
 
-def vectors(fitted, encoder, X):
-    """Compute what the files of verification vectors hold.
+def verification_tables(fitted, encoder, X):
+    """Compute the tables in the files of verification vectors.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def vectors(fitted, encoder, X):
     Returns
     -------
     tables : dict of str to ndarray of shape (n_samples, n_columns)
-        By file name, in the order of `VECTOR_FILES`.
+        The tables by the names of their files, in the order of `VECTOR_FILES`.
     """
     images = encoder.images(X)
     codes = encoder.transform(images)
@@ -104,7 +104,7 @@ def vectors(fitted, encoder, X):
     return {name: table.reshape(len(X), -1) for name, table in tables.items()}
 
 
-def write_vectors(tables, folder):
-    """Write tables to the files that they are named for."""
+def write_tables(tables, folder):
+    """Write each table to the file that bears its name."""
     for name, table in tables.items():
         np.savetxt(folder / name, table, delimiter=",", fmt="%.12f")
