@@ -1,8 +1,9 @@
 """The one place where Keras is imported, on the backend that the user has chosen.
 
-An already imported Keras wins, then the environment variable KERAS_BACKEND or the
-file keras.json, then the first installed of jax, torch and tensorflow. Import Keras
-from here, ``from skemd._backend import keras``, and nowhere else.
+If Keras is already imported, it keeps its backend. Otherwise the environment variable
+KERAS_BACKEND decides, then the file keras.json, then what is installed, in the order
+jax, torch, tensorflow. Import Keras from here, ``from skemd._backend import keras``,
+and nowhere else.
 """
 
 import importlib.util
@@ -16,8 +17,8 @@ import numpy as np
 __all__ = ["keras", "layers_with_weights", "weights_of"]
 
 _PREFERRED = ("jax", "torch", "tensorflow")
-# Keras writes this file by itself when it is first imported, whatever backend runs.
-# A file with just this content is nobody's choice.
+# Keras writes this file itself on its first import, on any backend. A file with exactly
+# this content is not a choice of the user.
 _WRITTEN_BY_KERAS = {
     "floatx": "float32",
     "epsilon": 1e-07,
@@ -27,7 +28,7 @@ _WRITTEN_BY_KERAS = {
 
 
 def _chosen_backend():
-    """Return the backend that the user has named and where, or (None, None)."""
+    """Return the backend that the user chose and where, or (None, None)."""
     if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"], "the environment variable KERAS_BACKEND"
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
@@ -93,7 +94,7 @@ def layers_with_weights(model):
 def weights_of(model):
     """Return copies of a model's weights as NumPy arrays, in ``get_weights``'s order.
 
-    Keras's own method draws a deprecation warning from NumPy 2 on some backends.
+    Keras's own method causes a deprecation warning of NumPy 2 on some backends.
     """
     values = [weight.value for weight in model.weights]
     return [np.array(keras.ops.convert_to_numpy(value)) for value in values]

@@ -6,19 +6,19 @@ __all__ = ["import_extra"]
 
 
 def import_extra(name, extra):
-    """Import a package that an extra brings, or say how to install it.
+    """Import a package that an extra installs, or say how to install it.
 
     Parameters
     ----------
     name : str
-        The package or a module of it.
+        The package or one of its modules.
     extra : str
         The extra that installs it, such as "data".
 
     Returns
     -------
     module : module
-        What was imported.
+        The imported module.
 
     Raises
     ------

@@ -5,16 +5,16 @@ import time
 
 
 class ProgressBar:
-    """Count steps on one line of stderr and say how long the rest will take.
+    """Count steps on one line of stderr and estimate the time that is left.
 
     Parameters
     ----------
     total : int
-        How many steps there are.
+        Number of steps.
     label : str
-        What the line starts with.
+        Text at the start of the line.
     verbose : int
-        0 for silence.
+        0 prints nothing.
     """
 
     _WIDTH = 24
@@ -30,14 +30,14 @@ class ProgressBar:
         self._state = (0, "")
 
     def update(self, done, note=""):
-        """Draw the line anew, at most a few times a second.
+        """Redraw the line, at most a few times a second.
 
         Parameters
         ----------
         done : int
-            Steps that are finished.
+            Number of finished steps.
         note : str, default=""
-            What to show behind the bar.
+            Text after the bar.
         """
         self._state = (done, note)
         if time.monotonic() - self._last_drawn > self._SECONDS_BETWEEN_UPDATES:

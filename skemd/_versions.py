@@ -1,4 +1,4 @@
-"""What a report of a problem has to say: versions, the backend and the engine."""
+"""What a bug report needs: the versions of all packages, and which solver runs."""
 
 import platform
 import sys
@@ -29,7 +29,7 @@ PACKAGES = (
 def show_versions():
     """Print the versions of skemd and its dependencies, and which solver runs.
 
-    Nothing heavy is imported for it.
+    It imports nothing heavy.
 
     Examples
     --------

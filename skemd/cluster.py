@@ -1,11 +1,11 @@
-"""A client of dask with which searches survive the death of a worker.
+"""A dask client with which parameter searches survive the death of a worker.
 
-Where joblib runs on dask, it leaves each large argument of a search, such as the wafers
-and the rows of a fold, with one worker. A task whose worker dies is given to another
-one, but arguments that died with it cannot be computed again, and the search ends with
-an error. With a copy at every worker there is always another one.
+When joblib runs on dask, it keeps each large argument of a search, such as the wafers
+or the rows of a fold, on a single worker. If that worker dies, its tasks go to another
+one, but the arguments are lost, nothing can compute them again, and the search ends
+with an error. With a copy on every worker, the others still have them.
 
-Exact labels need no such client: their tasks hold all that they need.
+Exact labels need no such client, because their tasks carry all their data.
 """
 
 import functools
@@ -18,24 +18,24 @@ __all__ = ["replicating_client"]
 def replicating_client(address=None, **options):
     """Return a client that copies data to all workers, for ``joblib.parallel_config``.
 
-    Each worker needs room for the arguments of the whole search.
+    Each worker needs memory for the arguments of the whole search.
 
     Parameters
     ----------
     address : str, distributed.LocalCluster or None, default=None
-        Of the scheduler, or the cluster; None starts workers on this machine.
+        Address of the scheduler, or the cluster; None starts workers on this machine.
     **options
         Further options of ``distributed.Client``.
 
     Returns
     -------
     client : distributed.Client
-        Its ``scatter`` broadcasts unless told otherwise.
+        Its ``scatter`` broadcasts by default.
 
     Raises
     ------
     ImportError
-        If dask is not installed; ``python -m pip install "skemd[dask]"`` does that.
+        If dask is not installed; ``python -m pip install "skemd[dask]"`` installs it.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from skemd.geometry import Layout, hgcal_wafer, line
 
 __all__ = ["IntegerEncoder"]
 
-# Wafers at a time: a few megabytes of patches.
+# Wafers per chunk: a few megabytes of patches.
 _CHUNK = 4096
 
 # The parameters of EMDAutoencoder that choose the formats.
@@ -34,9 +34,9 @@ _PARAMETERS = {
 class IntegerEncoder:
     """An encoder of one convolution and one dense layer, computed in integers.
 
-    Inputs are rounded to `input_format`. The convolution and its bias are exact sums,
-    rounded once to `accumulator_format`; ReLU; the same for the dense layer; the result
-    is rounded to `latent_format`. Whatever lies outside a format saturates.
+    Inputs are rounded to `input_format`. The convolution with its bias is an exact sum,
+    rounded once to `accumulator_format` and followed by ReLU; so is the dense layer.
+    The result is rounded to `latent_format`. Values outside a format saturate.
 
     Parameters
     ----------
@@ -52,23 +52,23 @@ class IntegerEncoder:
     input_format : FixedPoint
         Format of the pixels.
     weight_format : FixedPoint
-        Format of all weights, which must be numbers of it.
+        Format of all weights, which must be among its numbers.
     accumulator_format : FixedPoint
         Format of both layers' sums, signed.
     latent_format : FixedPoint
         Format of the codes, unsigned.
     strides : int or (int, int), default=2
-        Step of the convolution, down and across. Padding is 'same' as TensorFlow has
-        it: with a step of two on an even side only at the bottom and right.
+        Step of the convolution, down and across. Padding is TensorFlow's 'same': with a
+        step of two on an even side, it is only at the bottom and on the right.
     rounding : {"half_even", "floor"}, default="half_even"
-        How every number is rounded that is rounded here.
+        How numbers are rounded wherever they are rounded.
     layout : skemd.geometry.Layout or None, default=None
         How cells lie in the images; None for the wafer's layout that fits the kernels.
 
     Attributes
     ----------
     layers : (ExactLayer, ExactLayer)
-        Convolution and dense layer with integers as weights.
+        Convolution and dense layer with integer weights.
 
     Raises
     ------
@@ -132,7 +132,7 @@ class IntegerEncoder:
 
     @classmethod
     def from_estimator(cls, fitted):
-        """Take the encoder of an autoencoder that was fitted for the chip.
+        """Build the encoder of an autoencoder that was fitted for the chip.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class IntegerEncoder:
         Returns
         -------
         encoder : IntegerEncoder
-            Gives the codes of ``fitted.transform``, number for number.
+            Its codes are those of ``fitted.transform``, number for number.
 
         Raises
         ------
@@ -179,11 +179,11 @@ class IntegerEncoder:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images
-            Charges of the cells in any unit, which are divided by the power of two at
-            or below their sum, as the chip does it and `EMDAutoencoder` too, in single
-            precision; a wafer without charge gives zeros. Or images of shape
-            (n_samples, height, width, channels), which are taken as they are: divide
-            them first, with ``WaferRemapper(normalize="msb")`` or `normalize_on_chip`.
+            Charges of the cells in any unit. They are divided by the power of two at or
+            below their sum, in single precision, as on the chip and in
+            `EMDAutoencoder`; a wafer without charge gives zeros. Images of shape
+            (n_samples, height, width, channels) are used as they are, so normalize them
+            first, with ``WaferRemapper(normalize="msb")`` or `normalize_on_chip`.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class IntegerEncoder:
         Raises
         ------
         ValueError
-            If the shape is neither, or a number is not finite.
+            If `X` has neither shape, or a number is not finite.
         """
         return self.transform_integers(X) * self.latent_format.step
 
@@ -213,7 +213,7 @@ class IntegerEncoder:
         Raises
         ------
         ValueError
-            If the shape is neither, or a number is not finite.
+            If `X` has neither shape, or a number is not finite.
         """
         images = X if isinstance(X, np.ndarray) else np.asarray(X)
         if images.ndim == 4:
@@ -236,7 +236,7 @@ class IntegerEncoder:
         Raises
         ------
         ValueError
-            If these are no wafers of this encoder's layout.
+            If `X` does not hold wafers of this encoder's layout.
         """
         return encoder_images(self._checked_cells(X), self.layout)
 

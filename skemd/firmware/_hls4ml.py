@@ -1,36 +1,49 @@
 """The encoder as an hls4ml project: C++ for high-level synthesis.
 
-hls4ml is given a small Keras model of the encoder's weights and, for every tensor, its
-format with its rounding and saturation. Sums get as many bits as they may ever need, so
-that they are exact until the one rounding to the accumulator's format.
+hls4ml receives the encoder's layers with their weights and, for every tensor, its
+format with rounding and saturation. Sums get as many bits as they can ever need, so
+they stay exact until they are rounded once, to the accumulator's format.
 """
 
-import warnings
+import functools
+import re
+import unicodedata
 from pathlib import Path
 
 from skemd._extras import import_extra
+from skemd.firmware._arithmetic import output_grid, same_padding
+from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._folders import staged_folder
 
-__all__ = ["export_hls4ml", "hls_type"]
+__all__ = ["export_hls4ml", "hls_project", "hls_type", "write_project"]
 
 _MODES = {"half_even": "RND_CONV", "floor": "TRN"}
+# hls4ml writes the part and the folder's path into Tcl, C++, make and shell code
+# without escaping them, so only characters that mean nothing there are allowed.
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,99}")
+_PATH_MARKS = " _-+=.,:@%()~/"
 
 
 def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
     """Write an encoder as an hls4ml project.
 
-    The top function takes "image", rows first, and gives the code. Compiled on this
-    machine or synthesized, it gives the codes of ``encoder.transform``, bit by bit.
+    The top function takes "image", rows first, and returns the code. Compiled on this
+    machine or synthesized, it returns the codes of ``encoder.transform``, bit for bit.
 
     Parameters
     ----------
     encoder : IntegerEncoder
-        What to write.
+        The encoder.
     folder : str or path
-        Folder of the project; files in it are overwritten.
+        Folder of the project; it may be reached through a link but must hold none. Its
+        full path may contain letters, digits, spaces and any of ``_-+=.,:@%()~/``.
+        Files of the project replace those of the same name, all at once; other files
+        stay.
     backend : str, default="Vitis"
         hls4ml's name of the synthesis tool.
     part : str or None, default=None
-        The device, None for the backend's own choice.
+        Name of the device, made of letters, digits and any of ``._:+-``; None for the
+        backend's own choice.
 
     Returns
     -------
@@ -42,60 +55,180 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
     ImportError
         If hls4ml is not installed.
     ValueError
-        If the encoder has no layout, so that the shape of the images is not known.
+        If `encoder` is not an IntegerEncoder or has no layout, so that the shape of the
+        images is not known; if `folder`, `backend` or `part` is not as described above;
+        or if `folder` holds a link.
+    OSError
+        If the project cannot be written. Nothing in `folder` has changed then.
+
+    Notes
+    -----
+    Nothing is written outside `folder`. The archive that hls4ml puts beside it for some
+    backends is left out.
     """
-    hls4ml = import_extra("hls4ml", "firmware")
-    model = _keras_model(encoder)
-    # It reads weights in a way that NumPy 2 has deprecated.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        project = hls4ml.converters.convert_from_keras_model(
-            model,
-            hls_config=_configuration(encoder),
-            output_dir=str(Path(folder)),
-            project_name="encoder",
-            backend=backend,
-            io_type="io_parallel",
-            part=part,
-        )
-        # The weights are in the project; a second copy would only bring Keras along.
-        project.config.config.pop("KerasModel")
-        project.write()
+    project = hls_project(encoder, folder, backend=backend, part=part)
+    project.write()
     return project
 
 
-def _keras_model(encoder):
-    from skemd._backend import keras
+def hls_project(encoder, folder, *, backend="Vitis", part=None):
+    """Convert an encoder to an hls4ml project without writing anything.
 
-    layers = keras.layers
-    n_filters = encoder.conv_kernel.shape[3]
-    model = keras.Sequential(
-        [
-            keras.Input(encoder.image_shape, name="image"),
-            layers.Conv2D(
-                n_filters,
-                encoder.conv_kernel.shape[:2],
-                encoder.strides,
-                padding="same",
-                data_format="channels_last",
-                name="conv",
-            ),
-            layers.Activation("relu", name="conv_relu"),
-            layers.Flatten("channels_last", name="flatten"),
-            layers.Dense(encoder.dense_kernel.shape[1], name="code"),
-            layers.Activation("relu", name="code_relu"),
-        ],
-        name="encoder",
+    Parameters
+    ----------
+    encoder, folder, backend, part
+        See :func:`export_hls4ml`.
+
+    Returns
+    -------
+    project : hls4ml.model.ModelGraph
+        Its ``write()`` replaces the files of the folder all at once.
+
+    Raises
+    ------
+    ImportError
+        If hls4ml is not installed.
+    ValueError
+        If a parameter is not usable.
+    """
+    hls4ml = import_extra("hls4ml", "firmware")
+    # hls4ml imports Keras as it writes. This makes it start on the user's backend.
+    from skemd import _backend  # noqa: F401
+
+    if not isinstance(encoder, IntegerEncoder):
+        raise ValueError(
+            f"encoder must be an IntegerEncoder; got {type(encoder).__name__}. Make "
+            "one with IntegerEncoder.from_estimator."
+        )
+    _check_path(folder)
+    _check_backend(backend, hls4ml.backends.get_available_backends())
+    _check_part(part)
+    config = hls4ml.utils.config.create_config(
+        output_dir=str(Path(folder)),
+        project_name="encoder",
+        backend=backend,
+        io_type="io_parallel",
+        part=part,
     )
-    model.set_weights(
-        [
-            encoder.conv_kernel,
-            encoder.conv_bias,
-            encoder.dense_kernel,
-            encoder.dense_bias,
-        ]
+    config |= {
+        "InputData": None,
+        "OutputPredictions": None,
+        "HLSConfig": _configuration(encoder),
+    }
+    project = hls4ml.model.ModelGraph.from_layer_list(
+        config, _layers(encoder), ["image"], ["code_relu"]
     )
-    return model
+    # hls4ml's compile() starts with write(), too.
+    project.write = functools.partial(_write_to_its_folder, project)
+    return project
+
+
+def write_project(project, staging):
+    """Let hls4ml write the files of a project to a folder other than its own.
+
+    Parameters
+    ----------
+    project : hls4ml.model.ModelGraph
+        As `hls_project` returns it.
+    staging : pathlib.Path
+        Where to write. The files still refer to the project's own folder.
+    """
+    config = project.config
+    own = Path(config.get_output_dir()).resolve()
+    config.get_output_dir = lambda: str(staging)
+    try:
+        config.backend.write(project)
+    finally:
+        del config.get_output_dir
+    # Some backends write the full path into their code.
+    written, named = (str(path).encode() for path in (staging.resolve(), own))
+    for path in staging.rglob("*"):
+        if path.is_file() and written in (content := path.read_bytes()):
+            path.write_bytes(content.replace(written, named))
+
+
+def _write_to_its_folder(project):
+    with staged_folder(project.config.get_output_dir()) as staging:
+        write_project(project, staging)
+
+
+def _check_path(folder):
+    # Build scripts look up the folder's path again and follow links on the way.
+    for path in (Path(folder), Path(folder).resolve()):
+        for character in path.as_posix():
+            # Letters, accents and digits of any script.
+            plain = unicodedata.category(character)[0] in "LMN"
+            if not plain and character not in _PATH_MARKS:
+                raise ValueError(
+                    f"folder must have a path of letters, digits, spaces and any of "
+                    f"{_PATH_MARKS.strip()}, since it becomes part of scripts and C++; "
+                    f"got {character!r} in {str(path)!r}. Choose another folder."
+                )
+
+
+def _check_backend(backend, known):
+    if not isinstance(backend, str) or backend.lower() not in known:
+        raise ValueError(f"backend must be one of hls4ml's, {known}; got {backend!r}.")
+
+
+def _check_part(part):
+    if part is not None and not (isinstance(part, str) and _PART.fullmatch(part)):
+        raise ValueError(
+            "part must be the name of a device, up to 100 letters, digits and any of "
+            f"._:+- with a letter or digit first, or None; got {part!r}."
+        )
+
+
+def _layers(encoder):
+    """Return the layers in the form that hls4ml's converters produce."""
+    height, width, channels = encoder.image_shape
+    kernel_height, kernel_width, _, n_filters = encoder.conv_kernel.shape
+    rows, columns = output_grid((height, width), encoder.strides)
+    (down, across) = encoder.strides
+    top, bottom = same_padding(height, rows, kernel_height, down)
+    left, right = same_padding(width, columns, kernel_width, across)
+    n_inputs, n_components = encoder.dense_kernel.shape
+    conv = {
+        "class_name": "Conv2D",
+        "data_format": "channels_last",
+        "in_height": height,
+        "in_width": width,
+        "n_chan": channels,
+        "filt_height": kernel_height,
+        "filt_width": kernel_width,
+        "n_filt": n_filters,
+        "stride_height": down,
+        "stride_width": across,
+        "pad_top": top,
+        "pad_bottom": bottom,
+        "pad_left": left,
+        "pad_right": right,
+        "out_height": rows,
+        "out_width": columns,
+        "weight_data": encoder.conv_kernel,
+        "bias_data": encoder.conv_bias,
+    }
+    dense = {
+        "class_name": "Dense",
+        "n_in": n_inputs,
+        "n_out": n_components,
+        "weight_data": encoder.dense_kernel,
+        "bias_data": encoder.dense_bias,
+    }
+    relu = {"class_name": "Activation", "activation": "relu"}
+    layers = {
+        "image": {"class_name": "InputLayer", "input_shape": [height, width, channels]},
+        "conv": conv,
+        "conv_relu": {**relu, "n_in": n_inputs},
+        "flatten": {"class_name": "Reshape", "target_shape": [n_inputs]},
+        "code": dense,
+        "code_relu": {**relu, "n_in": n_components},
+    }
+    before = [[], *([name] for name in layers)]
+    return [
+        {"name": name, "inputs": inputs, **layer}
+        for (name, layer), inputs in zip(layers.items(), before, strict=False)
+    ]
 
 
 def _configuration(encoder):
@@ -116,7 +249,12 @@ def _configuration(encoder):
             "result": sums,
         }
     return {
-        "Model": {"Precision": sums, "ReuseFactor": 1, "Strategy": "Latency"},
+        "Model": {
+            "Precision": sums,
+            "ReuseFactor": 1,
+            "Strategy": "Latency",
+            "BitExact": None,
+        },
         "LayerName": {
             name: {"Precision": precision} for name, precision in precisions.items()
         },
@@ -124,14 +262,15 @@ def _configuration(encoder):
 
 
 def hls_type(number_format, rounding=None):
-    """Name a format as HLS does, where integer bits count the sign.
+    """Return HLS's name of a format, whose integer bits include the sign.
 
     Parameters
     ----------
     number_format : FixedPoint
         The format.
     rounding : {"half_even", "floor"} or None, default=None
-        How numbers are rounded to it, saturating; None to leave that out.
+        How numbers are rounded to the format, with saturation; None leaves both out of
+        the name.
 
     Returns
     -------
@@ -145,6 +284,6 @@ def hls_type(number_format, rounding=None):
 
 
 def _exact_type(layer):
-    """Return the name of a format that holds every sum of a layer as it is."""
+    """Return the name of a format that holds every sum of a layer exactly."""
     bits = layer.largest_sum.bit_length() + 1
     return f"fixed<{bits},{bits - layer.fraction}>"

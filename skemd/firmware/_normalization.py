@@ -1,4 +1,4 @@
-"""The chip's own normalization: shifts of integers."""
+"""The chip's own normalization, by shifts of integers."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from skemd._checks import as_whole_numbers
 
 __all__ = ["normalize_on_chip"]
 
-# The leading bit of the module sum is brought here, the one of 8 bits that stands
+# The leading bit of the module sum is moved to this bit, the only one of 8 that is
 # before the binary point.
 _LEADING_BIT = 7
-# Sums of this many bits are far beyond those of a wafer.
+# Far above the charge of any cell.
 _MOST_CHARGE = 2**40
 
 
@@ -17,8 +17,8 @@ def normalize_on_chip(charges):
     """Divide charges by the power of two at or below their sum, by shifting.
 
     The module sum is shifted until its most significant bit is bit 7, and every charge
-    by as much. A shift to the right drops bits. What is left are 8 bits, one of them
-    before the binary point.
+    is shifted by the same number of bits. A shift to the right drops bits. The results
+    have 8 bits, one of them before the binary point.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ def normalize_on_chip(charges):
     Raises
     ------
     ValueError
-        If a charge is negative or not whole.
+        If a charge is negative or not a whole number.
 
     Notes
     -----
     ``WaferRemapper(normalize="msb")`` divides by the same power of two but keeps all
-    bits. What an encoder with an input format of 8 bits, one of them integer, then
-    makes of them differs by up to one step, 1/128: it rounds to the nearest number
-    (with ``rounding="floor"`` it drops bits as here, and nothing differs).
+    bits. An encoder whose input format has 8 bits, one of them an integer bit, then
+    rounds to the nearest number, which differs from the result here by up to one step,
+    1/128. With ``rounding="floor"`` it drops bits, and the two agree.
 
     Examples
     --------
@@ -51,10 +51,10 @@ def normalize_on_chip(charges):
     charges = as_whole_numbers(charges, "charges", low=0, high=_MOST_CHARGE)
     if charges.ndim != 2:
         raise ValueError(
-            "charges must have one row a wafer, shape (n_samples, n_cells); got shape "
-            f"{charges.shape}. A single wafer is charges.reshape(1, -1)."
+            "charges must have one row per wafer, shape (n_samples, n_cells); got "
+            f"shape {charges.shape}. A single wafer is charges.reshape(1, -1)."
         )
-    # frexp is exact for sums of this size.
+    # Sums of this size are exact in float64.
     _, length = np.frexp(charges.sum(axis=1, keepdims=True).astype(np.float64))
     shift = length.astype(np.int64) - 1 - _LEADING_BIT
     shifted = (charges << np.maximum(-shift, 0)) >> np.maximum(shift, 0)

@@ -1,8 +1,8 @@
 """Encoder and decoder as ONNX graphs, written from their weights.
 
-Rounding is part of the encoder's graph: numbers are brought to steps of their format,
-rounded, clipped and brought back. All of that, and all sums, are exact in single
-precision, so ONNX Runtime gives the integer encoder's codes bit by bit.
+Rounding is part of the encoder's graph: numbers are scaled to steps of their format,
+rounded, clipped and scaled back. All of this, and every sum, is exact in single
+precision, so ONNX Runtime returns the integer encoder's codes bit for bit.
 """
 
 import numpy as np
@@ -11,10 +11,11 @@ from skemd import __version__
 from skemd._extras import import_extra
 from skemd._input._same_padding import same_padding
 from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._folders import write_file
 
 __all__ = ["export_onnx"]
 
-# Old enough for the runtimes in use, and new enough for what is written here.
+# Old enough for the runtimes in use, and new enough for the operators used here.
 _OPSET = 17
 _IR_VERSION = 8
 # Whole numbers up to here are exact in single precision.
@@ -27,22 +28,25 @@ def export_onnx(model, path, *, part="encoder"):
     Parameters
     ----------
     model : IntegerEncoder or EMDAutoencoder
-        What to write; an autoencoder is fitted, and for its encoder as
-        `IntegerEncoder.from_estimator` takes it.
+        What to write. An autoencoder must be fitted and, if its encoder is written,
+        fitted for the chip, as required by `IntegerEncoder.from_estimator`.
     path : str or path
-        The file.
+        The file. One of the same name is replaced in one step; a link is refused.
     part : {"encoder", "decoder"}, default="encoder"
-        The encoder takes "image", shape (n, height, width, channels), and gives "code",
-        shape (n, n_components), with all its roundings; the decoder takes "code" and
-        gives "image", in floating point. Only an autoencoder has a decoder. All numbers
-        are float32.
+        The encoder takes "image", shape (n, height, width, channels), and returns
+        "code", shape (n, n_components), with all its roundings; the decoder takes
+        "code" and returns "image", in floating point. Only an autoencoder has a
+        decoder. All numbers are float32.
 
     Raises
     ------
     ImportError
         If onnx is not installed.
     ValueError
-        If there is no such part, or a sum may not be exact in single precision.
+        If there is no such part, a sum may not be exact in single precision, or `path`
+        is a link or anything else that is not a plain file.
+    OSError
+        If the file cannot be written. What was there before stays.
     """
     onnx = import_extra("onnx", "firmware")
     if part == "encoder":
@@ -58,11 +62,11 @@ def export_onnx(model, path, *, part="encoder"):
         )
     written = graph.model()
     onnx.checker.check_model(written, full_check=True)
-    onnx.save(written, path)
+    write_file(path, written.SerializeToString())
 
 
 class _Graph:
-    """A chain of ONNX operators, each on what the one before it gives.
+    """A chain of ONNX operators, each applied to the output of the one before it.
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ class _Graph:
     name : str
         Name of the graph.
     input, output : (str, tuple of int)
-        Name and shape of what comes in and goes out, without the number of samples.
+        Name and shape of the input and the output, without the number of samples.
     """
 
     def __init__(self, onnx, name, input, output):
@@ -186,9 +190,9 @@ def _decoder_graph(onnx, decoder, image_shape):
 def _add_transposed(graph, strides, kernel, bias, name):
     """Append a 'same' transposed convolution.
 
-    It runs the convolution of its output backwards, with that one's padding.
+    It runs the convolution of its output backwards, with the padding of the latter.
     """
-    # For sides that split evenly the padding does not depend on the side.
+    # For sides that are multiples of the step, the padding does not depend on them.
     pads = [
         same_padding(step, kernel_side, step)
         for kernel_side, step in zip(kernel.shape[:2], strides, strict=True)

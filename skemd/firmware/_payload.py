@@ -1,4 +1,4 @@
-"""What goes over the links: the bits of a code that are kept, a header and the sum."""
+"""The payload of the links: a header, the module sum and the kept bits of a code."""
 
 from typing import NamedTuple
 
@@ -28,14 +28,14 @@ MASK_BYTES = N_COMPONENTS * CODE_BITS // 8
 
 
 class Payload(NamedTuple):
-    """What one crossing of each wafer sends.
+    """The data that each wafer sends in one bunch crossing.
 
     Attributes
     ----------
     headers : ndarray of int64 of shape (n_samples,)
         5 bits each.
     sums : ndarray of int64 of shape (n_samples,)
-        Module sums in CALQ counts, as far as 5E4M keeps them.
+        Module sums in CALQ counts, with the precision of 5E4M.
     codes : ndarray of int64 of shape (n_samples, 16)
         In steps of ``LINK_FORMATS[n_output_links]``.
     """
@@ -46,23 +46,23 @@ class Payload(NamedTuple):
 
 
 def keep_mask(n_output_links):
-    """Build the mask that cuts 9-bit codes to what a number of links has room for.
+    """Build the mask that cuts 9-bit codes to the bits that fit on a number of links.
 
     Parameters
     ----------
     n_output_links : {2, 3, 4, 5}
-        They leave the top 3, 5, 7 or 9 bits of each number.
+        They have room for the top 3, 5, 7 or 9 bits of each number.
 
     Returns
     -------
     mask : bytes of length 18
-        144 bits: for each of the 16 numbers in order its 9 bits, the most significant
-        first; a one keeps the bit.
+        144 bits: the 9 bits of each of the 16 numbers in order, most significant bit
+        first. A one keeps the bit.
 
     Raises
     ------
     ValueError
-        If there is no such number of links.
+        If `n_output_links` is none of these.
 
     Examples
     --------
@@ -83,23 +83,23 @@ def apply_keep_mask(codes, mask):
     codes : array-like of int of shape (n_samples, 16)
         9 bits each.
     mask : bytes of length 18
-        As `keep_mask` builds it; it may keep other bits of each number.
+        A mask as returned by `keep_mask`, or one that keeps other bits.
 
     Returns
     -------
     codes : ndarray of int64 of shape (n_samples, 16)
-        The kept bits of each number, moved together. With the top bits kept this
-        rounds down, unlike a quantizer that is trained to fewer bits.
+        The kept bits of each number, moved together. If these are the top bits, numbers
+        are rounded down, unlike those of an encoder that was trained with fewer bits.
 
     Raises
     ------
     ValueError
-        If these are no 9-bit codes, or the mask is not 18 bytes long.
+        If `codes` are not 9-bit codes, or `mask` is not 18 bytes long.
     """
     codes = _checked_codes(codes, CODE_BITS)
     if not isinstance(mask, (bytes, bytearray)) or len(mask) != MASK_BYTES:
         raise ValueError(
-            f"mask must be {MASK_BYTES} bytes, as keep_mask builds it; got {mask!r}."
+            f"mask must be {MASK_BYTES} bytes, such as keep_mask returns; got {mask!r}."
         )
     kept = np.unpackbits(np.frombuffer(mask, dtype=np.uint8))
     kept = kept.reshape(N_COMPONENTS, CODE_BITS)
@@ -114,31 +114,31 @@ def apply_keep_mask(codes, mask):
 def write_payload(codes, sums, *, n_output_links, headers=0):
     """Write the bits that the links carry for each wafer.
 
-    A header of 5 bits, the module sum as 5E4M in 9 bits, and the numbers of the code in
-    order, each with its most significant bit first. The last two of the links' 32 bits
-    each are left over, and zero.
+    They are a header of 5 bits, the module sum as 5E4M in 9 bits, and the numbers of
+    the code in order, each most significant bit first. A link carries 32 bits; the last
+    two bits of the last link are left over and zero.
 
     Parameters
     ----------
     codes : array-like of int of shape (n_samples, 16)
-        In steps of ``LINK_FORMATS[n_output_links]``, as `IntegerEncoder` gives them or
-        `apply_keep_mask` has cut them.
+        In steps of ``LINK_FORMATS[n_output_links]``, as returned by
+        `IntegerEncoder.transform_integers` or `apply_keep_mask`.
     sums : array-like of int of shape (n_samples,)
         Module sums in CALQ counts.
     n_output_links : {2, 3, 4, 5}
-        How many links carry them.
+        Number of links that carry them.
     headers : int or array-like of int of shape (n_samples,), default=0
         The headers, 5 bits each.
 
     Returns
     -------
     bits : ndarray of uint8 of shape (n_samples, 32 * n_output_links)
-        Zeros and ones in the order in which they are sent.
+        Zeros and ones in the order in which the links send them.
 
     Raises
     ------
     ValueError
-        If something does not fit its bits.
+        If a number does not fit its bits.
     """
     code_bits = _code_bits(n_output_links)
     codes = _checked_codes(codes, code_bits)
@@ -162,14 +162,14 @@ def write_payload(codes, sums, *, n_output_links, headers=0):
 
 
 def read_payload(bits, *, n_output_links):
-    """Read what the links carry.
+    """Read headers, module sums and codes from the bits that the links carry.
 
     Parameters
     ----------
     bits : array-like of shape (n_samples, 32 * n_output_links)
-        As `write_payload` writes them.
+        Bits as returned by `write_payload`.
     n_output_links : {2, 3, 4, 5}
-        How many links carry them.
+        Number of links that carry them.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def read_payload(bits, *, n_output_links):
     Raises
     ------
     ValueError
-        If there are too few or too many bits for these links.
+        If the number of bits is not that of the links.
     """
     code_bits = _code_bits(n_output_links)
     bits = as_whole_numbers(bits, "bits", low=0, high=1)
@@ -210,7 +210,7 @@ def _checked_codes(codes, code_bits):
     codes = as_whole_numbers(codes, "codes", low=0, high=2**code_bits - 1)
     if codes.ndim != 2 or codes.shape[1] != N_COMPONENTS:
         raise ValueError(
-            f"codes must have shape (n_samples, {N_COMPONENTS}), the chip's; got "
+            f"codes must have shape (n_samples, {N_COMPONENTS}), as on the chip; got "
             f"{codes.shape}."
         )
     return codes

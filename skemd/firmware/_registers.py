@@ -1,11 +1,12 @@
 """The register image: the encoder's weights as the 12 words that the chip loads.
 
-The image is one string of 12,864 bits, cut into 12 registers of 1,072. In it stand, in
-Keras's order (the last axis runs fastest), the kernel of the convolution, its bias, the
-kernel of the dense layer and its bias; each weight has six bits, two's complement, the
-most significant first. The first bit of a register is the most significant one of its
-first hexadecimal digit. How many bits each tensor takes is the chip's; the order of the
-bits within it is a choice of this module and stands nowhere else.
+The image is a string of 12,864 bits, cut into 12 registers of 1,072 bits. It holds the
+kernel of the convolution, its bias, the kernel of the dense layer and its bias, each in
+Keras's order (the last axis runs fastest). Each weight has six bits in two's
+complement, most significant bit first. The first bit of a register is the most
+significant bit of its first hexadecimal digit. The chip sets how many bits each tensor
+takes; the order of the bits within a tensor is a choice that is made in this module and
+nowhere else.
 """
 
 import numpy as np
@@ -32,7 +33,7 @@ def write_registers(encoder):
     Parameters
     ----------
     encoder : IntegerEncoder
-        Of the chip's shape, with weights of ``FixedPoint(6, 0)``.
+        An encoder of the chip's shape, with weights of ``FixedPoint(6, 0)``.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def write_registers(encoder):
     Raises
     ------
     ValueError
-        If the weights have another format, or a tensor another shape.
+        If the weights have another format, or a tensor has another shape.
     """
     if encoder.weight_format != WEIGHT_FORMAT:
         raise ValueError(
@@ -73,18 +74,18 @@ def read_registers(words):
     Parameters
     ----------
     words : sequence of 12 str
-        As `write_registers` writes them.
+        Words as returned by `write_registers`.
 
     Returns
     -------
     tensors : list of ndarray of float64, of the shapes of the published encoder
-        ``conv_kernel, conv_bias, dense_kernel, dense_bias``, as
-        :class:`IntegerEncoder` takes them.
+        ``conv_kernel, conv_bias, dense_kernel, dense_bias``, the first parameters of
+        :class:`IntegerEncoder`.
 
     Raises
     ------
     ValueError
-        If these are not 12 words of 268 hexadecimal digits.
+        If `words` are not 12 words of 268 hexadecimal digits.
     """
     words = list(words)
     if len(words) != N_REGISTERS:

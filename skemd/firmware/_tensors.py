@@ -1,4 +1,4 @@
-"""Checks of what an integer encoder is made of: formats, strides, weights."""
+"""Checks of the parts of an integer encoder: formats, strides and weights."""
 
 import numpy as np
 
@@ -9,24 +9,24 @@ __all__ = ["checked_format", "checked_strides", "checked_tensors"]
 
 
 def checked_tensors(conv_kernel, conv_bias, dense_kernel, dense_bias, weight_format):
-    """Check that weights have shapes that fit each other and are of their format.
+    """Check that the shapes of weights fit each other and their values fit the format.
 
     Parameters
     ----------
     conv_kernel, conv_bias, dense_kernel, dense_bias : array-like
-        As :class:`IntegerEncoder` takes them.
+        See :class:`IntegerEncoder`.
     weight_format : FixedPoint
-        The format of all.
+        Format of all weights.
 
     Returns
     -------
     tensors : list of ndarray of float64
-        In the same order.
+        The arrays, in the order of the parameters.
 
     Raises
     ------
     ValueError
-        Naming the tensor that does not fit.
+        If a tensor does not fit. The message names it.
     """
     tensors = {
         "conv_kernel": (conv_kernel, 4),
@@ -43,20 +43,20 @@ def checked_tensors(conv_kernel, conv_bias, dense_kernel, dense_bias, weight_for
     for name, length in (("conv_bias", n_filters), ("dense_bias", n_components)):
         if len(checked[name]) != length:
             raise ValueError(
-                f"{name} must have shape ({length},), a number for each output of its "
-                f"kernel; got {checked[name].shape}."
+                f"{name} must have shape ({length},), one number for each output of "
+                f"its kernel; got {checked[name].shape}."
             )
     n_inputs = len(checked["dense_kernel"])
     if n_inputs % n_filters:
         raise ValueError(
-            f"dense_kernel has {n_inputs} inputs, which is no multiple of the "
+            f"dense_kernel has {n_inputs} inputs, which is not a multiple of the "
             f"{n_filters} filters of conv_kernel."
         )
     return list(checked.values())
 
 
 def checked_format(number_format, name, signed=None):
-    """Return a format if it is one, and signed or unsigned as it must be."""
+    """Return a format after a check of its type and its sign."""
     if not isinstance(number_format, FixedPoint):
         raise ValueError(
             f"{name} must be a FixedPoint(bits, integer_bits, signed); got "
@@ -71,7 +71,7 @@ def checked_format(number_format, name, signed=None):
 
 
 def checked_strides(strides):
-    """Return strides as the steps down and across."""
+    """Return strides as a pair, the steps down and across."""
     pair = tuple(strides) if np.iterable(strides) else (strides, strides)
     if len(pair) != 2:
         raise ValueError(f"strides must be one number or two; got {strides!r}.")

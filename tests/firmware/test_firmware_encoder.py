@@ -179,7 +179,7 @@ def constructor_arguments(encoder, **changed):
         ({"dense_bias": np.full(16, np.nan)}, "dense_bias contains NaN"),
         ({"dense_bias": np.zeros(15)}, r"dense_bias must have shape \(16,\).*\(15,\)"),
         ({"conv_bias": np.zeros((8, 1))}, "conv_bias must have 1 dim.*shape .8, 1."),
-        ({"dense_kernel": np.zeros((127, 16))}, "127 inputs, which is no multiple"),
+        ({"dense_kernel": np.zeros((127, 16))}, "127 inputs, which is not a multiple"),
         ({"strides": (2, 2, 2)}, "strides must be one number or two"),
         ({"strides": 0}, "strides must be an integer in .1, inf.; got 0"),
         ({"rounding": "up"}, "rounding must be one of"),

@@ -5,12 +5,13 @@ import sys
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from encoders import fitted_for_the_chip, with_chip_formats
 from processes import run_python
 from small_data import small_wafers, tiny_autoencoder
 
-from skemd import WaferRemapper
+from skemd import EMDAutoencoder, WaferRemapper
 from skemd.datasets import make_wafers
 from skemd.firmware import (
     FixedPoint,
@@ -22,6 +23,7 @@ from skemd.firmware import (
     read_registers,
     write_verification_vectors,
 )
+from skemd.geometry import Geometry, hgcal_wafer
 
 VECTORS = {
     "verify_input_ae.csv",
@@ -150,6 +152,16 @@ def test_the_manifest_and_the_readme_name_every_file_and_format(folder):
         assert name in readme
 
 
+def test_formats_may_count_in_numpy_integers(tmp_path):
+    weight_format = FixedPoint(np.int64(6), np.int8(0), signed=np.True_)
+    fitted = fitted_for_the_chip(weight_format_=weight_format)
+    manifest = export(fitted, tmp_path, wafers())
+    assert (
+        json.loads((tmp_path / "manifest.json").read_text())["formats"]
+        == (manifest["formats"])
+    )
+
+
 def test_what_is_not_the_chips_is_left_out_with_the_reason(tmp_path):
     fitted = fitted_for_the_chip(
         weight_format_=FixedPoint(6, 1), latent_format_=FixedPoint(4, 1, signed=False)
@@ -219,3 +231,23 @@ print(firmware.keep_mask(5).hex(), firmware.normalize_on_chip([[1, 2]]))
     outcome = run_python(script)
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.startswith("ff" * 18)
+
+
+def test_no_name_of_an_object_gets_into_the_files(tmp_path):
+    hostile = 'MARKED"; exec touch FILE; $(touch FILE) set z "\n'
+    wafer = hgcal_wafer()
+    geometry = Geometry(wafer.positions, {hostile: wafer.layout("8x8")}, name=hostile)
+    autoencoder = tiny_autoencoder(
+        geometry=geometry, layout=hostile, epochs=1, n_filters=8, n_components=16
+    )
+    fitted = with_chip_formats(autoencoder.fit(small_wafers()))
+    fitted.__class__ = type(hostile, (EMDAutoencoder,), {})
+    X = pd.DataFrame(
+        wafers(4),
+        columns=[f"{hostile}{cell}" for cell in range(48)],
+        index=[hostile] * 4,
+    )
+    export(fitted, tmp_path, X)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert not [path for path in files if b"MARKED" in path.read_bytes()]
