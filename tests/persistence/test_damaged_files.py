@@ -178,6 +178,7 @@ def with_config(**values):
         with_config(more=1),
         lambda header, attributes, arrays: attributes.pop("history_"),
         lambda header, attributes, arrays: attributes.update(n_iter_="2"),
+        lambda header, attributes, arrays: attributes.update(n_iter_=True),
         lambda header, attributes, arrays: attributes.update(predict=1),
         lambda header, attributes, arrays: attributes.update(geometry_=None),
         lambda header, attributes, arrays: header.update(content=[]),

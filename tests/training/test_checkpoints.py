@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from repository import HELPERS
+from repository import HELPERS, ROOT
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from small_data import (
@@ -265,12 +265,11 @@ def test_a_regressor_within_a_fit_has_a_checkpoint_within_the_folder(
 
 CHILD = """
 import sys, time
-sys.path.insert(0, sys.argv[1])
 import test_checkpoints as tests
 from small_data import ProgressBar
 
 class WaitingBar(ProgressBar):
-    n_left = int(sys.argv[4])
+    n_left = int(sys.argv[3])
 
     def update(self, done, note=""):
         WaitingBar.n_left -= 1
@@ -280,7 +279,7 @@ class WaitingBar(ProgressBar):
 
 import skemd._training._loop
 skemd._training._loop.ProgressBar = WaitingBar
-estimator = tests.made(sys.argv[2], sys.argv[3])
+estimator = tests.made(sys.argv[1], sys.argv[2])
 estimator.fit(*tests.data_of(estimator))
 """
 
@@ -289,9 +288,14 @@ estimator.fit(*tests.data_of(estimator))
 @pytest.mark.parametrize("fit", ["regressor", "autoencoder of few bits"])
 def test_a_process_that_is_killed_leaves_its_folder_to_the_next(fit, tmp_path):
     # Two epochs and a step; of few bits that is in the second of its two trainings.
-    here = str(HELPERS)
-    command = [sys.executable, "-c", CHILD, here, fit, str(tmp_path), "7"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", CHILD, fit, str(tmp_path), "7"]
+    path = os.pathsep.join(map(str, (HELPERS, ROOT, Path(__file__).parent)))
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     try:
         assert child.stdout.readline() == "in the middle\n"
         with pytest.raises(RuntimeError, match=r"Another fit is using checkpoint_dir="):
