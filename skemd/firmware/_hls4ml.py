@@ -5,7 +5,6 @@ format with its rounding and saturation. Sums get as many bits as they may ever 
 that they are exact until the one rounding to the accumulator's format.
 """
 
-import warnings
 from pathlib import Path
 
 from skemd._extras import import_extra
@@ -46,21 +45,18 @@ def export_hls4ml(encoder, folder, *, backend="Vitis", part=None):
     """
     hls4ml = import_extra("hls4ml", "firmware")
     model = _keras_model(encoder)
-    # It reads weights in a way that NumPy 2 has deprecated.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        project = hls4ml.converters.convert_from_keras_model(
-            model,
-            hls_config=_configuration(encoder),
-            output_dir=str(Path(folder)),
-            project_name="encoder",
-            backend=backend,
-            io_type="io_parallel",
-            part=part,
-        )
-        # The weights are in the project; a second copy would only bring Keras along.
-        project.config.config.pop("KerasModel")
-        project.write()
+    project = hls4ml.converters.convert_from_keras_model(
+        model,
+        hls_config=_configuration(encoder),
+        output_dir=str(Path(folder)),
+        project_name="encoder",
+        backend=backend,
+        io_type="io_parallel",
+        part=part,
+    )
+    # The weights are in the project; a second copy would only bring Keras along.
+    project.config.config.pop("KerasModel")
+    project.write()
     return project
 
 

@@ -1,4 +1,4 @@
-"""load_wafers on CSV as other programs write it: read, or refused for the right reason."""
+"""load_wafers on CSV of other programs: read, or refused for the right reason."""
 
 import csv
 import threading
@@ -111,7 +111,7 @@ def test_row_names_without_a_column_name_are_named(tmp_path, table):
     table.to_csv(tmp_path / "w.csv", header=False)
     rows = (tmp_path / "w.csv").read_text()
     (tmp_path / "w.csv").write_text(",".join(NAMES) + "\n" + rows)
-    with pytest.raises(ValueError, match=r"line 2 has 49 .* have 48\. Are there row na"):
+    with pytest.raises(ValueError, match=r"line 2 has 49 .* have 48\. Are there row"):
         load_wafers(tmp_path / "w.csv")
 
 
@@ -151,7 +151,7 @@ def test_units_in_the_header_are_named(tmp_path, table, unit):
 def test_an_odd_quote_is_named(tmp_path, table, text):
     lines = [",".join(["kind", *NAMES]), ",".join([text, *["1"] * 48])]
     (tmp_path / "w.csv").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match="line 2 cannot be split .* at its quotes: "):
+    with pytest.raises(ValueError, match=r"line 2 cannot be split .* at its quotes: "):
         load_wafers(tmp_path / "w.csv")
 
 

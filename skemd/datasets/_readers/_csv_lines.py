@@ -146,7 +146,7 @@ def blocks_of_lines(lines):
 
 
 def find_delimiter(line, where):
-    """Find what separates the entries of a line.
+    r"""Find what separates the entries of a line.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def find_delimiter(line, where):
 
     Returns
     -------
-    delimiter : {"\\t", ";", ","}
+    delimiter : {"\t", ";", ","}
         The first of them that separates enough entries for 48 charges, else the comma.
 
     Raises
@@ -202,9 +202,7 @@ def split(line, delimiter, where):
     line = line.rstrip("\r\n")
     if '"' not in line:
         return line.split(delimiter)
-    reader = csv.reader(
-        [line], delimiter=delimiter, skipinitialspace=True, strict=True
-    )
+    reader = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         return next(reader)
     except csv.Error as error:

@@ -2,8 +2,8 @@
 
 __all__ = ["check_unpacked", "most_unpacked_bytes"]
 
-# Files of wafers unpack to 5 to 20 times their size. Without a limit, 300 kB of gzip may
-# unpack to 300 MB.
+# Files of wafers unpack to 5 to 20 times their size. Without a limit, 300 kB of gzip
+# may unpack to 300 MB.
 UNPACKED_OF_ANY_FILE = 100_000_000
 UNPACKED_PER_BYTE = 200
 
@@ -39,7 +39,7 @@ def check_unpacked(n_bytes, file, cure):
     most = most_unpacked_bytes(file)
     if n_bytes > most:
         raise ValueError(
-            f"{file} unpacks to {n_bytes / 1e6:,.0f} MB or more, but a file of its size "
-            f"may unpack to {most / 1e6:,.0f} MB at most (100 MB and 200 times its "
+            f"{file} unpacks to {n_bytes / 1e6:,.0f} MB or more, but a file of its "
+            f"size may unpack to {most / 1e6:,.0f} MB at most (100 MB and 200 times its "
             f"size). {cure}"
         )
