@@ -40,6 +40,6 @@ def check_unpacked(n_bytes, file, cure):
     if n_bytes > most:
         raise ValueError(
             f"{file} unpacks to {n_bytes / 1e6:,.0f} MB or more, but a file of its "
-            f"size may unpack to {most / 1e6:,.0f} MB at most (100 MB and 200 times its "
-            f"size). {cure}"
+            f"size may unpack to {most / 1e6:,.0f} MB at most (100 MB and 200 times "
+            f"its size). {cure}"
         )

@@ -103,8 +103,9 @@ def _check_sizes(metadata, names, file):
         sizes = _column_bytes(metadata, names)
     if max(sizes, default=0) > MOST_BYTES_OF_A_COLUMN:
         raise ValueError(
-            f"{file}: a row group has {max(sizes) / 1e6:,.0f} MB in one column; at most "
-            f"{MOST_BYTES_OF_A_COLUMN // 10**6} MB are read. Write smaller row groups."
+            f"{file}: a row group has {max(sizes) / 1e6:,.0f} MB in one column, but at "
+            f"most {MOST_BYTES_OF_A_COLUMN // 10**6} MB are read. Write smaller row "
+            "groups."
         )
     check_unpacked(sum(sizes), file, cure)
 

@@ -1,8 +1,8 @@
 """From a ROOT file to its tree and to ranges of events that fit into memory.
 
 A file of 100 kB may say that it unpacks to gigabytes. What it says about each basket,
-the packed stretch of a branch, is checked before the basket is unpacked, and the lengths
-of lists before the other branches are read.
+the packed stretch of a branch, is checked before the basket is unpacked, and the
+lengths of lists before the other branches are read.
 """
 
 import contextlib
@@ -90,8 +90,8 @@ def find_tree(opened, path, file):
     if n_bytes > most:
         raise ValueError(
             f"{file}: the branches and baskets of the tree {path!r} take "
-            f"{n_bytes / 1e6:,.0f} MB to describe, but {most / 1e6:,.0f} MB are the most "
-            "for a file of this size. Write fewer branches or larger baskets."
+            f"{n_bytes / 1e6:,.0f} MB to describe, but {most / 1e6:,.0f} MB are the "
+            "most for a file of this size. Write fewer branches or larger baskets."
         )
     with named_damage(file):
         return key.get()
