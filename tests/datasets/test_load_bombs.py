@@ -13,6 +13,8 @@ from ntuples import TREE, TYPES, known_wafers, listed_cells, write_ntuple
 
 from skemd.datasets import iter_wafers, load_wafers, make_wafers
 from skemd.datasets._readers import _limits
+from skemd.datasets._readers._request import make_request
+from skemd.datasets._readers._root import root_parts
 from skemd.datasets._readers._root_bounds import find_tree
 
 NAMES = [f"CALQ_{cell}" for cell in range(48)]
@@ -224,9 +226,13 @@ def test_large_events_among_empty_ones_are_read_one_by_one(tmp_path, monkeypatch
     monkeypatch.setattr(f"{module}.CELLS_AT_ONCE", 1_000)
     events = [event_of(3)] * 500 + [event_of(900)] * 4 + [event_of(3)] * 500
     path = write_ntuple(tmp_path / "w.root", events)
-    X, metadata = load_wafers(path, return_metadata=True)
-    assert len(X) == len(metadata) == 6_600
-    assert [len(part) for part in iter_wafers(path, chunk_size=6_000)] == [6_000, 600]
+    assert len(load_wafers(path)) == 6_600
+    options = {"tree": None, "unit": None, "return_metadata": False, "zside": None}
+    options |= {"columns": (), "drop_empty": False, "layers": None, "kind": "root"}
+    parts = [len(part.X) for part in root_parts(path, make_request(**options))]
+    # Each part has 1,000 cells and an event more at most.
+    assert sum(parts) == 6_600
+    assert max(parts) < 1_900
 
 
 class Endless:
