@@ -22,7 +22,7 @@ def written(path, n_wafers, seed=0):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("skemd.datasets._readers._csv.LINES_AT_ONCE", 3)
+    monkeypatch.setattr("skemd.datasets._readers._csv_lines.LINES_AT_ONCE", 3)
     for number, n_wafers in enumerate([5, 1, 7]):
         written(tmp_path / f"{number}.csv", n_wafers, seed=number)
     return tmp_path
@@ -57,7 +57,7 @@ def test_a_chunk_does_not_keep_the_rest_alive(folder):
 
 
 def test_the_whole_is_never_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("skemd.datasets._readers._csv.LINES_AT_ONCE", 500)
+    monkeypatch.setattr("skemd.datasets._readers._csv_lines.LINES_AT_ONCE", 500)
     path = tmp_path / "wafers.csv"
     path.write_text((",".join(["1"] * 48) + "\n") * 20_000)
     tracemalloc.start()

@@ -130,7 +130,7 @@ def test_files_of_a_folder_follow_each_other_by_name(tmp_path, events):
 
 
 def test_many_small_steps_give_the_same(ntuple, monkeypatch):
-    monkeypatch.setattr("skemd.datasets._readers._root.BYTES_AT_ONCE", "1 B")
+    monkeypatch.setattr("skemd.datasets._readers._root_bounds.CELLS_AT_ONCE", 1)
     assert (load_wafers(ntuple, unit="adc") == X).all()
     _, request = start_reading(ntuple, **DEFAULTS)
     shares = [part.done for part in root_parts(ntuple, request)]
@@ -172,9 +172,10 @@ def test_lists_of_different_lengths_are_named(tmp_path, events):
         load_wafers(path)
 
 
-@pytest.mark.parametrize("bytes_at_once", ["1 B", "1 MB"])
-def test_a_cell_listed_twice_is_named(tmp_path, events, monkeypatch, bytes_at_once):
-    monkeypatch.setattr("skemd.datasets._readers._root.BYTES_AT_ONCE", bytes_at_once)
+@pytest.mark.parametrize("cells_at_once", [1, 100_000])
+def test_a_cell_listed_twice_is_named(tmp_path, events, monkeypatch, cells_at_once):
+    bounds = "skemd.datasets._readers._root_bounds"
+    monkeypatch.setattr(f"{bounds}.CELLS_AT_ONCE", cells_at_once)
     doubled = {name: np.append(values, values[4]) for name, values in events[1].items()}
     doubled["tc_data"][-1] = 5
     path = write_ntuple(tmp_path / "w.root", [events[0], doubled])

@@ -6,6 +6,7 @@ seconds of work and 1 GB of memory. Ends with an exit status other than zero on 
 finding, and keeps the file.
 """
 
+import gzip
 import sys
 import warnings
 
@@ -109,7 +110,21 @@ def shuffle_lines(rng, data):
     return b"\n".join(lines[i] for i in rng.permutation(len(lines)))
 
 
+# Short, but long once they are unpacked, as is all that follows a packed file.
+BOMBS = [
+    gzip.compress(b"\n" * 20_000_000),
+    gzip.compress(b"0," * 10_000_000),
+    gzip.compress((b"0," * 48 + b"x" * 900_000 + b"\n") * 200),
+    gzip.compress(b"") * 20_000,
+]
+
+
+def append_bomb(rng, data):
+    return data + BOMBS[rng.integers(len(BOMBS))]
+
+
 DAMAGE_TO_TABLES = (
+    append_bomb,
     change_digits,
     change_digits,
     change_digits,

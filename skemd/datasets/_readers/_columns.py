@@ -148,7 +148,8 @@ def _check_present(header, names, where):
         raise ValueError(
             f"{where}: the header lacks {', '.join(missing[:5])}{more}. Expected "
             f"CALQ_0 to CALQ_{len(CHARGES) - 1} and the columns asked for; it has "
-            f"{', '.join(map(shortened, header[:5]))}, ... ({len(header)} columns)."
+            f"{', '.join(map(shortened, header[:5]))}, ... ({len(header)} columns). "
+            "Rename the columns."
         )
     beyond = [name for name in header if re.fullmatch(r"CALQ_\d+", name)]
     beyond = [name for name in beyond if name not in CHARGES]

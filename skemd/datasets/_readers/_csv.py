@@ -1,23 +1,54 @@
 """A reader of wafers from CSV files that reports where a file is wrong."""
 
-import contextlib
-import gzip
-import io
+import dataclasses
 import itertools
-import warnings
-import zlib
+import math
+import re
+from pathlib import Path
 
 import numpy as np
 
 from skemd.datasets._readers._columns import CHARGES, requested_columns, shortened
+from skemd.datasets._readers._csv_lines import (
+    blocks_of_lines,
+    find_delimiter,
+    numbered_lines,
+    open_text,
+    split,
+)
 from skemd.datasets._readers._request import Part
 
 __all__ = ["csv_parts"]
 
-LINES_AT_ONCE = 5_000
-CHARACTERS_AT_ONCE = 20_000_000
-# No row of numbers is this long; a file without line ends must not fill the memory.
-LONGEST_LINE = 1_000_000
+# Digits with decimal commas or with something between thousands: 1,5 or 12'345.
+ALMOST_A_NUMBER = re.compile(r"[-+]?\d+([., '\u00a0\u2019\u202f]\d+)+")
+# So many steps of one, or steps up, in a first column are not the charges of a cell.
+STEPS_OF_ONE, STEPS_UP = 2, 9
+
+
+@dataclasses.dataclass
+class Form:
+    """How the lines of a table look, and what to take from them.
+
+    Parameters
+    ----------
+    file : Path
+        The file, for messages.
+    delimiter : str
+        What separates the entries of a line.
+    n_columns : int
+        How many entries a line has.
+    names : tuple of str
+        Names of the columns to read, first those of the charges.
+    places : list of int
+        Their places on a line.
+    """
+
+    file: Path
+    delimiter: str
+    n_columns: int
+    names: tuple
+    places: list
 
 
 def csv_parts(file, request):
@@ -41,27 +72,31 @@ def csv_parts(file, request):
         If the file cannot be read or has a fault. The message names file, line and
         column.
     """
-    with _open(file) as (text, fraction_read):
-        lines = _numbered_lines(text, file)
-        first_line, first = _first_row(lines, file)
+    with open_text(file) as (text, fraction_read):
+        lines = numbered_lines(text, file)
+        first_line, line = _first_line(lines, file)
         where = f"{file}, line {first_line}"
-        has_header = not any(_is_number(entry) for entry in first)
+        delimiter = find_delimiter(line, where)
+        first = [entry.strip() for entry in split(line, delimiter, where)]
+        form = Form(file, delimiter, len(first), CHARGES, list(range(len(CHARGES))))
+        columns, has_header = {}, not _holds_numbers(first)
         if has_header:
-            header = [entry.strip().strip('"') for entry in first]
+            # NumPy writes a header as a comment.
+            header = [first[0].lstrip("# "), *first[1:]]
             columns = requested_columns(header, request, where)
-            names = (*CHARGES, *columns.values())
-            places = [header.index(name) for name in names]
+            form.names = (*CHARGES, *columns.values())
+            form.places = [header.index(name) for name in form.names]
         else:
             _check_first_row(first, request, where)
-            columns, names, places = {}, CHARGES, list(range(len(CHARGES)))
-            line = (first_line, ",".join(first))
-            lines = itertools.chain([line], lines)
+            lines = itertools.chain([(first_line, line)], lines)
         empty = True
-        for block in _blocks(lines):
-            empty = False
-            table = _quick_table(block, places, len(first))
+        for block in blocks_of_lines(lines):
+            table = _quick_table(block, form)
             if table is None:
-                table = _careful_table(block, names, places, len(first), file)
+                table = _careful_table(block, form)
+            if empty and not has_header:
+                _check_not_numbered(table[:, 0], form.n_columns, where)
+            empty = False
             yield _part(table, columns, fraction_read())
     if empty:
         raise ValueError(
@@ -77,65 +112,24 @@ def _part(table, columns, done):
     return Part(np.ascontiguousarray(table[:, :n_cells]), by_name, done)
 
 
-@contextlib.contextmanager
-def _open(file):
-    """Yield the text of a file, and a function that returns the fraction read."""
-    size = max(file.stat().st_size, 1)
-    with contextlib.ExitStack() as stack:
-        raw = stack.enter_context(open(file, "rb"))
-        plain = raw
-        if file.name.lower().endswith(".gz"):
-            plain = stack.enter_context(gzip.GzipFile(fileobj=raw))
-        # Spreadsheets start files with a byte-order mark, which utf-8-sig drops.
-        text = stack.enter_context(io.TextIOWrapper(plain, encoding="utf-8-sig"))
-        yield text, lambda: min(raw.tell() / size, 1.0)
-
-
-def _numbered_lines(text, file):
-    """Yield number and text of each line that is not blank."""
-    for number in itertools.count(1):
-        try:
-            line = text.readline(LONGEST_LINE + 1)
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{file} is not a text file: {error}. Export the wafers as CSV first."
-            ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(
-                f"{file}, line {number} cannot be unpacked: {error}. The file is cut "
-                "short or damaged; copy or pack it again."
-            ) from error
-        if not line:
-            return
-        if len(line) > LONGEST_LINE:
-            raise ValueError(
-                f"{file}, line {number} is longer than {LONGEST_LINE:,} characters, so "
-                "it is no row of charges. Export one line per wafer."
-            )
-        if line.strip():
-            yield number, line
-
-
-def _first_row(lines, file):
-    """Return number and entries of the first line."""
+def _first_line(lines, file):
+    """Return number and text of the first line."""
     for number, line in lines:
-        return number, line.rstrip("\r\n").split(",")
+        return number, line
     raise ValueError(
         f"{file} is empty: expected a header or rows of at least {len(CHARGES)} "
         "charges. Export the file again, or leave it out."
     )
 
 
-def _blocks(lines):
-    block, n_characters = [], 0
-    for number, line in lines:
-        block.append((number, line))
-        n_characters += len(line)
-        if len(block) == LINES_AT_ONCE or n_characters > CHARACTERS_AT_ONCE:
-            yield block
-            block, n_characters = [], 0
-    if block:
-        yield block
+def _holds_numbers(first):
+    """Return whether a line is a row of charges, though perhaps a faulty one."""
+    entries = [entry for entry in first[: len(CHARGES)] if entry]
+    n_numbers = sum(
+        _value(entry) is not None or ALMOST_A_NUMBER.fullmatch(entry) is not None
+        for entry in entries
+    )
+    return 2 * n_numbers > len(entries)
 
 
 def _check_first_row(first, request, where):
@@ -151,56 +145,95 @@ def _check_first_row(first, request, where):
             f"{where} has {len(first)} columns, but a file without a header starts "
             f"each line with the charges of {len(CHARGES)} trigger cells."
         )
-    if [entry.strip() for entry in first] == list(map(str, range(len(first)))):
+    # pandas leaves the place above the row numbers empty.
+    numbers = [_value(entry) for entry in first[first[0] == "" :][: len(CHARGES)]]
+    for start in (0, 1):
+        if numbers == list(range(start, start + len(numbers))):
+            raise ValueError(
+                f"{where} counts {start}, {start + 1}, {start + 2}, ...: it looks like "
+                "a header of bare column numbers. Name the columns CALQ_0, CALQ_1, "
+                "..., or export without header and row numbers (pandas: header=False, "
+                "index=False)."
+            )
+
+
+def _check_not_numbered(first_column, n_columns, where):
+    """Check that a file without a header does not start its lines with row numbers."""
+    steps = np.diff(first_column)
+    counts = len(steps) >= STEPS_OF_ONE and (steps == 1).all()
+    rises = len(steps) >= STEPS_UP and (steps > 0).all()
+    if n_columns > len(CHARGES) and (counts or rises):
+        numbers = ", ".join(f"{number:g}" for number in first_column[:3])
         raise ValueError(
-            f"{where} counts 0, 1, 2, ...: it looks like a header of bare column "
-            "numbers. Delete the line, or name the columns CALQ_0, CALQ_1, ..."
+            f"{where}: the file has no header and {n_columns} columns, and the first "
+            f"counts {numbers}, ... like row numbers, not like the charges of a cell. "
+            "Export without row numbers (pandas: index=False), or with a header that "
+            f"names the charges CALQ_0 to {CHARGES[-1]}."
         )
 
 
-def _quick_table(block, places, n_columns):
+def _quick_table(block, form):
     """Return the columns as NumPy reads them, None if anything looks wrong."""
     lines = [line for _, line in block]
+    n_delimiters = form.n_columns - 1
     # NumPy accepts a row of any length that has the requested columns.
-    if any(line.count(",") != n_columns - 1 for line in lines):
+    if any(line.count(form.delimiter) != n_delimiters or '"' in line for line in lines):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            table = np.loadtxt(
-                lines, delimiter=",", comments=None, usecols=places, ndmin=2
-            )
-        except (ValueError, UserWarning):
-            return None
+    # It would warn of lines without data, but these lines have delimiters.
+    try:
+        table = np.loadtxt(
+            lines,
+            delimiter=form.delimiter,
+            comments=None,
+            usecols=form.places,
+            ndmin=2,
+        )
+    except ValueError:
+        return None
     sound = np.isfinite(table).all() and (table[:, : len(CHARGES)] >= 0).all()
     return table if sound and len(table) == len(block) else None
 
 
-def _careful_table(block, names, places, n_columns, file):
+def _careful_table(block, form):
     """Read line by line, and report line and column of the first fault."""
     rows = []
     for number, line in block:
-        entries = line.rstrip("\r\n").split(",")
-        where = f"{file}, line {number}"
-        if len(entries) != n_columns:
+        where = f"{form.file}, line {number}"
+        entries = split(line, form.delimiter, where)
+        if len(entries) == form.n_columns + 1 and not entries[-1].strip():
+            # A delimiter at the end of the line, which the header lacks.
+            entries.pop()
+        if len(entries) != form.n_columns:
             raise ValueError(
                 f"{where} has {len(entries)} columns, but the lines above have "
-                f"{n_columns}. Is it cut short? Mend or delete the line."
+                f"{form.n_columns}. {_why_uneven(len(entries) < form.n_columns)}"
             )
-        columns = zip(names, places, strict=True)
+        columns = zip(form.names, form.places, strict=True)
         rows.append([_number(entries[at], name, where) for name, at in columns])
     return np.array(rows, dtype=np.float64)
 
 
+def _why_uneven(is_short):
+    if is_short:
+        return "Is it cut short? Mend or delete the line."
+    return (
+        "Are there row names without a column name, decimal commas, or texts with "
+        "delimiters but no quotes? Export the file without them."
+    )
+
+
 def _number(entry, name, where):
     """Return one entry as a finite number that its column allows."""
-    if not _is_number(entry):
+    value = _value(entry)
+    if value is None:
+        cure = "Mend or delete the line."
+        if ALMOST_A_NUMBER.fullmatch(entry.strip()):
+            cure = "Write numbers with a decimal point and nothing between thousands."
         raise ValueError(
             f"{where}, column {name} holds {shortened(entry)!r} where a number was "
-            "expected. Mend or delete the line."
+            f"expected. {cure}"
         )
-    value = float(entry)
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise ValueError(
             f"{where}, column {name} holds {shortened(entry)}, which is not finite. "
             "Mend or delete the line."
@@ -213,12 +246,12 @@ def _number(entry, name, where):
     return value
 
 
-def _is_number(entry):
+def _value(entry):
+    """Return the number that an entry stands for, None if it is none."""
     # Python also accepts 1_000 and the digits of other scripts, which no export writes.
     if "_" in entry or not entry.isascii():
-        return False
+        return None
     try:
-        float(entry)
+        return float(entry)
     except ValueError:
-        return False
-    return True
+        return None

@@ -1,5 +1,7 @@
 """The files that a path stands for, their order, and their kind."""
 
+import itertools
+import os
 from pathlib import Path
 
 __all__ = ["SUFFIXES", "find_files"]
@@ -10,6 +12,7 @@ SUFFIXES = {
     "parquet": (".parquet", ".pq"),
     "root": (".root",),
 }
+MOST_FILES = 100_000
 
 
 def find_files(path):
@@ -33,7 +36,7 @@ def find_files(path):
     FileNotFoundError
         If there is no such path, or no file of a known kind in the folder.
     ValueError
-        If the folder mixes kinds.
+        If the folder mixes kinds or is too large.
     """
     path = Path(path)
     if not path.exists():
@@ -43,7 +46,7 @@ def find_files(path):
         )
     if not path.is_dir():
         return [path], _kind(path) or "csv"
-    files = sorted(file for file in path.iterdir() if file.is_file())
+    files = sorted(file for file in _content(path) if file.is_file())
     files = [file for file in files if _kind(file) and not file.name.startswith(".")]
     if not files:
         known = ", ".join(sum(SUFFIXES.values(), ()))
@@ -60,6 +63,17 @@ def find_files(path):
             "Keep each kind in its own folder, so that no wafer is read twice."
         )
     return files, _kind(files[0])
+
+
+def _content(folder):
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in itertools.islice(entries, MOST_FILES + 1)]
+    if len(names) > MOST_FILES:
+        raise ValueError(
+            f"The folder {folder} holds more than {MOST_FILES:,} files. Join them, or "
+            "divide them among several folders and read these one by one."
+        )
+    return [folder / name for name in names]
 
 
 def _kind(file):

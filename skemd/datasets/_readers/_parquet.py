@@ -6,11 +6,16 @@ import numpy as np
 
 from skemd._extras import import_extra
 from skemd.datasets._readers._columns import CHARGES, requested_columns, shortened
+from skemd.datasets._readers._limits import check_unpacked
 from skemd.datasets._readers._request import Part
 
 __all__ = ["parquet_parts"]
 
 ROWS_AT_ONCE = 10_000
+BYTES_PER_WAFER = 8 * len(CHARGES)
+# Columns, row groups, and anything else that the description of a file lists.
+MOST_LISTED = 100_000
+MOST_BYTES_OF_A_COLUMN = 100_000_000
 
 
 def parquet_parts(file, request):
@@ -33,18 +38,22 @@ def parquet_parts(file, request):
     ImportError
         If pyarrow is not installed.
     ValueError
-        If the file is damaged, lacks a column, or holds a negative charge or anything
-        but finite numbers. The message names file, row (from 0) and column.
+        If the file is damaged, unpacks to more than it may, lacks a column, or holds a
+        negative charge or anything but finite numbers. The message names file, row
+        (from 0) and column.
     """
     parquet = import_extra("pyarrow.parquet", "data")
     with contextlib.ExitStack() as stack:
         with _named_damage(file):
-            table = stack.enter_context(parquet.ParquetFile(file))
+            table = stack.enter_context(
+                parquet.ParquetFile(file, thrift_container_size_limit=MOST_LISTED)
+            )
             schema = table.schema_arrow
             n_rows = table.metadata.num_rows
         columns = requested_columns(schema.names, request, f"{file}")
         _check_types(schema, (*CHARGES, *columns.values()), file)
         names = list(dict.fromkeys((*CHARGES, *columns.values())))
+        _check_sizes(table.metadata, names, file)
         start = 0
         for batch in _batches(table, names, file):
             part = {name: _numbers(batch, name, start, file) for name in names}
@@ -83,6 +92,33 @@ def _batches(table, names, file):
         if batch is None:
             return
         yield batch
+
+
+def _check_sizes(metadata, names, file):
+    """Check what the file says that it unpacks to."""
+    cure = "Is it damaged? If not, write it without packing and dictionaries."
+    # A run of equal numbers takes a few bytes, but as many rows as it is long.
+    check_unpacked(metadata.num_rows * BYTES_PER_WAFER, file, cure)
+    with _named_damage(file):
+        sizes = _column_bytes(metadata, names)
+    if max(sizes, default=0) > MOST_BYTES_OF_A_COLUMN:
+        raise ValueError(
+            f"{file}: a row group has {max(sizes) / 1e6:,.0f} MB in one column, but at "
+            f"most {MOST_BYTES_OF_A_COLUMN // 10**6} MB are read. Write smaller row "
+            "groups."
+        )
+    check_unpacked(sum(sizes), file, cure)
+
+
+def _column_bytes(metadata, names):
+    """Return what each row group says that each column in it unpacks to."""
+    places = range(metadata.num_columns)
+    places = [at for at in places if metadata.schema.column(at).path in names]
+    sizes = []
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        sizes += [group.column(at).total_uncompressed_size for at in places]
+    return sizes
 
 
 def _check_types(schema, names, file):

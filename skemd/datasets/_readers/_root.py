@@ -17,11 +17,15 @@ from skemd.datasets._readers._cells_to_wafers import (
 )
 from skemd.datasets._readers._columns import METADATA, shortened
 from skemd.datasets._readers._request import Part
+from skemd.datasets._readers._root_bounds import (
+    find_tree,
+    named_damage,
+    ranges_of_entries,
+)
 
 __all__ = ["DEFAULT_TREE", "root_parts"]
 
 DEFAULT_TREE = "hgcalTriggerNtuplizer/HGCalTriggerNtuple"
-BYTES_AT_ONCE = "32 MB"
 
 # Whole numbers that describe a cell, and their branches.
 PLACES = {
@@ -64,11 +68,10 @@ def root_parts(file, request):
     """
     uproot = import_extra("uproot", "data")
     with contextlib.ExitStack() as stack:
-        with _named_damage(file):
+        with named_damage(file):
             opened = stack.enter_context(uproot.open(file))
-            trees = opened.keys(cycle=False, filter_classname="TTree")
-        tree = _tree(opened, request.tree or DEFAULT_TREE, trees, file)
-        with _named_damage(file):
+        tree = find_tree(opened, request.tree or DEFAULT_TREE, file)
+        with named_damage(file):
             present = tree.keys(recursive=False)
             n_entries = int(tree.num_entries)
         branches, columns = _branches(present, request, file)
@@ -76,30 +79,6 @@ def root_parts(file, request):
         for start, stop, arrays in steps:
             cells = _chosen(_flat_cells(arrays, branches, start, file), request)
             yield _part(cells, columns, request, stop / n_entries, file)
-
-
-@contextlib.contextmanager
-def _named_damage(file):
-    # The errors of uproot for damaged files have no common class, from KeyError to
-    # struct.error and MemoryError for sizes that make no sense.
-    try:
-        yield
-    except Exception as error:
-        said = shortened(str(error), 200) or type(error).__name__
-        raise ValueError(
-            f"{file} cannot be read as ROOT: {said}. It is cut short, damaged or of "
-            "another kind; copy or produce it again."
-        ) from error
-
-
-def _tree(opened, path, trees, file):
-    if path not in trees:
-        there = shortened(", ".join(map(repr, trees)), 1000) or "no tree at all"
-        raise ValueError(
-            f"{file} has no tree {path!r}; it has {there}. Pass one of them as tree=."
-        )
-    with _named_damage(file):
-        return opened[path]
 
 
 def _branches(present, request, file):
@@ -142,11 +121,8 @@ def _steps(tree, branches, n_entries, file):
         raise ValueError(
             f"{file}: the tree has no entries. Produce the file again, or leave it out."
         )
-    with _named_damage(file):
-        step = max(int(tree.num_entries_for(BYTES_AT_ONCE, branches)), 1)
-    for start in range(0, n_entries, step):
-        stop = min(start + step, n_entries)
-        with _named_damage(file):
+    for start, stop in ranges_of_entries(tree, branches, file):
+        with named_damage(file):
             arrays = tree.arrays(
                 branches, entry_start=start, entry_stop=stop, library="ak"
             )
@@ -167,7 +143,7 @@ def _flat_cells(arrays, branches, start, file):
     for name, branch in branches.items():
         if name == "event":
             continue
-        with _named_damage(file):
+        with named_damage(file):
             cells[name], lengths[name] = _flat(arrays[branch])
         if lengths[name] is None:
             raise ValueError(
@@ -203,7 +179,7 @@ def _flat(array):
 
 
 def _numbers_of_events(array, file):
-    with _named_damage(file):
+    with named_damage(file):
         values = np.asarray(array)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise ValueError(
