@@ -5,6 +5,7 @@ run when they are read. ``python tools/make_pretrained.py`` makes them.
 """
 
 from importlib import resources
+from typing import ClassVar
 
 from skemd._io._archive import read_archive
 from skemd._io._encoding import Decoder
@@ -47,8 +48,7 @@ def load_pretrained(name):
     with resources.as_file(file) as path:
         try:
             header, arrays = read_archive(path, "estimator")
-            decoder = Decoder(arrays, dict.fromkeys(("estimator", "network"), _parts))
-            _, parameters, fitted = decoder.decode(header["content"])
+            _, parameters, fitted = _PartsDecoder(arrays).decode(header["content"])
             _, config, weights = fitted["network_"]
             return parameters, config, weights, fitted["history_"]
         # A file that skemd.save did not write may raise anything.
@@ -59,6 +59,11 @@ def load_pretrained(name):
             ) from error
 
 
-def _parts(body, decoder):
-    """Return the parts of an estimator or of a network in a file, without making it."""
-    return decoder.decode(body)
+class _PartsDecoder(Decoder):
+    """Return the parts of an estimator and of its network, without making them."""
+
+    makers: ClassVar = {
+        **Decoder.makers,
+        "estimator": Decoder.decode,
+        "network": Decoder.decode,
+    }
