@@ -185,7 +185,8 @@ def _checked(path, content):
             f"{path} is no file of skemd: it does not begin as one. Such files are "
             "written by skemd.save."
         )
-    digest = hashlib.sha256(memoryview(content)[:-_DIGEST_LENGTH]).hexdigest().encode()
+    sealed = memoryview(content)[:-_DIGEST_LENGTH]
+    digest = hashlib.sha256(sealed).hexdigest().encode()
     if content[-_DIGEST_LENGTH:] != digest:
         raise ValueError(
             f"{path} is damaged or no file of skemd: its checksum is not that of its "

@@ -35,7 +35,9 @@ def replace_file(path, content):
         mode = _mode_of(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         # What others may not read later they may not read now either.
-        with open(os.open(beside, flags, 0o666 if mode is None else 0o600), "wb") as file:
+        with open(
+            os.open(beside, flags, 0o666 if mode is None else 0o600), "wb"
+        ) as file:
             try:
                 if mode is not None and hasattr(os, "fchmod"):
                     os.fchmod(file.fileno(), mode)
@@ -79,7 +81,9 @@ def check_replaceable(path):
         )
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise ValueError(f"{path} is {kind} and will not be replaced. Pass another path.")
+        raise ValueError(
+            f"{path} is {kind} and will not be replaced. Pass another path."
+        )
 
 
 def left_behind_by(path):

@@ -120,7 +120,9 @@ def _check_baseline(estimator, n_cells):
         _check(is_once and cells.shape[1] <= n_cells + 16, "supercells_", cells)
     threshold = np.asarray(learned.get("threshold_", 0))
     is_threshold = threshold.shape in ((), (n_cells,)) and threshold.dtype.kind in "iuf"
-    is_threshold = is_threshold and np.isfinite(threshold).all() and threshold.min() >= 0
+    is_threshold = (
+        is_threshold and np.isfinite(threshold).all() and threshold.min() >= 0
+    )
     _check(is_threshold, "threshold_", threshold)
 
 

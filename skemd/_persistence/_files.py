@@ -217,7 +217,9 @@ def _check_types(name, values, types_of):
                 "set_params."
             )
         if key not in types_of:
-            raise TypeError(f"{name} has no parameter {brief(key)} that a file can hold")
+            raise TypeError(
+                f"{name} has no parameter {brief(key)} that a file can hold"
+            )
         if not has_type(value, types_of[key]):
             raise TypeError(
                 f"{name}({key}={brief(value)}): a file can hold "
