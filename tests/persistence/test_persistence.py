@@ -4,7 +4,6 @@ import copy
 import importlib.util
 import json
 import multiprocessing
-import os
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
