@@ -126,8 +126,8 @@ def read_archive(path, kind, *, most_bytes=MOST_BYTES):
         raise ValueError(f"{path} is damaged: {brief(error)}.") from error
     if type(written_in) is not int or written_in > FORMAT:
         raise ValueError(
-            f"{path} is of format {brief(written_in)}; this version of skemd reads formats "
-            f"up to {FORMAT}. Install a newer skemd."
+            f"{path} is of format {brief(written_in)}; this version of skemd reads "
+            f"formats up to {FORMAT}. Install a newer skemd."
         )
     if found != kind:
         raise ValueError(

@@ -114,9 +114,9 @@ def test_an_error_names_the_file_and_leaves_nothing(name, tmp_path):
 
 AS_NOBODY = """
 import os, sys
-os.setuid(65534)
 sys.path.insert(0, sys.argv[2])
 from skemd._io._files import replace_file
+os.setuid(65534)
 try:
     replace_file(sys.argv[1] + "/saved", b"x")
 except PermissionError as error:
