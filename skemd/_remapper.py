@@ -66,6 +66,12 @@ class WaferRemapper(
         "layout_": Layout,
     }
 
+    _saved_parameters: ClassVar = {
+        "layout": str,
+        "normalize": str | None,
+        "geometry": str | Geometry,
+    }
+
     def __init__(self, layout="8x8", *, normalize=None, geometry="wafer"):
         self.layout = layout
         self.normalize = normalize

@@ -10,6 +10,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,6 +28,7 @@ from skemd._autoencoder._encoder_formats import check_exact, encoder_formats
 from skemd._autoencoder._fit import trained_network
 from skemd._autoencoder._loss import clone_that_shares
 from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
+from skemd._backend import keras
 from skemd._checks import check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import encoder_images, row_sums, with_sums
@@ -41,7 +43,7 @@ from skemd._number_formats._fixed_point import FixedPoint
 from skemd._regressor import EMDRegressor
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._network import Network
-from skemd._training._options import check_training_parameters
+from skemd._training._options import RUN_PARAMETERS, check_training_parameters
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import Geometry, Layout
 
@@ -202,6 +204,32 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "_encodes_sum": bool,
         "_n_features_out": int,
     }
+    _saved_parameters: ClassVar = {
+        "loss": str | keras.losses.Loss,
+        "emd_regressor": EMDRegressor | FrozenEstimator | None,
+        "n_components": int,
+        "latent_bits": int | FixedPoint | None,
+        "weight_bits": int | None,
+        "weight_integer_bits": int,
+        "input_bits": int | FixedPoint | None,
+        "accumulator_bits": int | FixedPoint | None,
+        "n_output_links": int | None,
+        "encode_sum": bool,
+        "float_fraction": int | float,
+        "n_filters": int,
+        "kernel_size": int,
+        "strides": int,
+        "layout": str,
+        "epochs": int,
+        "batch_size": int,
+        "learning_rate": int | float,
+        "validation_fraction": int | float,
+        "early_stopping": bool | int,
+        "patience": int,
+        "random_state": int | np.random.RandomState | None,
+        "geometry": str | Geometry,
+    }
+    _run_parameters: ClassVar = RUN_PARAMETERS
 
     def __init__(
         self,

@@ -13,14 +13,15 @@ import json
 import math
 import os
 import re
-import secrets
 import stat
+import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FORMAT", "MOST_BYTES", "read_archive", "replace_file", "write_archive"]
+from skemd._io._files import check_replaceable, replace_file
+
+__all__ = ["FORMAT", "MOST_BYTES", "brief", "read_archive", "write_archive"]
 
 # Goes up when older versions can no longer read what newer ones write.
 FORMAT = 1
@@ -28,6 +29,21 @@ FORMAT = 1
 MOST_BYTES = 2**28
 _DIGEST_LENGTH = 64
 _HEADER = "header.json"
+# A network has some ten arrays; a checkpoint has a few times as many.
+_MOST_MEMBERS = 2**12
+# Parsing JSON takes up to a hundred times its size in memory, so that its size, its
+# values, its lists and objects and their nesting are limited before it is parsed.
+_MOST_HEADER_BYTES = 2**23
+_MOST_VALUES = 2**19
+_MOST_CONTAINERS = 2**17
+_MOST_NESTING = 100
+# The record at the end of a ZIP archive: signature, members of the directory, its size,
+# its place, and the length of the comment.
+_ZIP_END = struct.Struct("<4s4xHHIIH")
+# Of a member in the directory, besides its name.
+_ZIP_ENTRY_BYTES = 46
+_LONGEST_NAME = 16
+_MOST_QUOTED = 300
 # The header that NumPy writes before an array in C order, see numpy.lib.format.
 _NPY_START = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biuf][1248])', 'fortran_order': False, "
@@ -54,8 +70,17 @@ def write_archive(path, header, arrays, *, most_bytes=MOST_BYTES):
     ------
     OSError
         If the file cannot be written, or would be too large.
+    ValueError
+        If a link, a folder or another thing that is no plain file is there.
     """
-    content = _sealed(_zipped({"format": FORMAT, **header}, arrays))
+    check_replaceable(path)
+    header = {"format": FORMAT, **header}
+    try:
+        _check_header(json.dumps(header).encode())
+        _check_members(1 + len(arrays))
+    except ValueError as error:
+        raise OSError(errno.EFBIG, f"{path} cannot be written: {error}") from error
+    content = _sealed(_zipped(header, arrays))
     if len(content) > most_bytes:
         raise OSError(
             errno.EFBIG,
@@ -98,50 +123,25 @@ def read_archive(path, kind, *, most_bytes=MOST_BYTES):
         written_in, found = header["format"], header["kind"]
     # The checksum can be forged, so any error may be the fault of the file.
     except Exception as error:
-        raise ValueError(f"{path} is damaged: {error!r}.") from error
+        raise ValueError(f"{path} is damaged: {brief(error)}.") from error
     if type(written_in) is not int or written_in > FORMAT:
         raise ValueError(
-            f"{path} is of format {written_in!r}; this version of skemd reads formats "
-            f"up to {FORMAT}. Install a newer skemd."
+            f"{path} is of format {brief(written_in)}; this version of skemd reads "
+            f"formats up to {FORMAT}. Install a newer skemd."
         )
     if found != kind:
-        raise ValueError(f"{path} holds a {found!r}, where a {kind!r} was expected.")
+        raise ValueError(
+            f"{path} holds a {brief(found)}, where a {kind!r} was expected."
+        )
     return header, arrays
 
 
-def replace_file(path, content):
-    """Write a file under another name, and rename it when it is on the disk.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file; an existing one is replaced.
-    content : bytes
-        The content of the file.
-    """
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder):
-    """Write the new name to the disk, too, on systems that can open folders."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def brief(value):
+    """Return the repr of something from a file, cut off where it is long."""
+    text = repr(value)
+    if len(text) <= _MOST_QUOTED:
+        return text
+    return f"{text[:_MOST_QUOTED]}... ({len(text)} characters)"
 
 
 def _zipped(header, arrays):
@@ -185,7 +185,8 @@ def _checked(path, content):
             f"{path} is no file of skemd: it does not begin as one. Such files are "
             "written by skemd.save."
         )
-    digest = hashlib.sha256(content[:-_DIGEST_LENGTH]).hexdigest().encode()
+    sealed = memoryview(content)[:-_DIGEST_LENGTH]
+    digest = hashlib.sha256(sealed).hexdigest().encode()
     if content[-_DIGEST_LENGTH:] != digest:
         raise ValueError(
             f"{path} is damaged or no file of skemd: its checksum is not that of its "
@@ -194,7 +195,61 @@ def _checked(path, content):
     return content
 
 
+def _check_members(n_members):
+    if n_members > _MOST_MEMBERS:
+        raise ValueError(
+            f"it has {n_members} members; a file of skemd has at most {_MOST_MEMBERS}"
+        )
+
+
+def _check_directory(content):
+    """Check the directory of an archive, of which zipfile makes an object a member."""
+    end = content[-_DIGEST_LENGTH - _ZIP_END.size : -_DIGEST_LENGTH]
+    signature, _, n_members, size, place, comment = _ZIP_END.unpack(end)
+    if signature != b"PK\x05\x06" or comment != _DIGEST_LENGTH:
+        raise ValueError("its directory does not end where it should")
+    _check_members(n_members)
+    # zipfile reads as many members as its size has room for.
+    if place + size != len(content) - _DIGEST_LENGTH - _ZIP_END.size:
+        raise ValueError("its directory is not at its end")
+    if size > n_members * (_ZIP_ENTRY_BYTES + _LONGEST_NAME):
+        raise ValueError(f"its directory of {n_members} members takes {size} bytes")
+
+
+def _check_header(header):
+    """Check that parsing a header takes little memory.
+
+    Parameters
+    ----------
+    header : bytes
+        JSON, or anything else.
+
+    Raises
+    ------
+    ValueError
+        If the header is too large, has too many values or is nested too deeply.
+    """
+    if len(header) > _MOST_HEADER_BYTES:
+        raise ValueError(
+            f"its header has {len(header)} bytes, more than {_MOST_HEADER_BYTES}"
+        )
+    # Without text, in which brackets and commas mean nothing.
+    without_escapes = re.sub(rb"\\.", b"", header, flags=re.DOTALL)
+    structure = b"".join(without_escapes.split(b'"')[::2])
+    brackets = np.frombuffer(structure, np.uint8)
+    opening = (brackets == ord("[")) | (brackets == ord("{"))
+    closing = (brackets == ord("]")) | (brackets == ord("}"))
+    n_containers = int(opening.sum())
+    n_values = structure.count(b",") + n_containers
+    if n_values > _MOST_VALUES or n_containers > _MOST_CONTAINERS:
+        raise ValueError(f"its header has {n_values} values, which are too many")
+    depth = np.cumsum(opening.astype(np.int8) - closing, dtype=np.int32)
+    if depth.max(initial=0) > _MOST_NESTING:
+        raise ValueError("its header is nested too deeply")
+
+
 def _unzipped(content):
+    _check_directory(content)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if any(
@@ -209,6 +264,7 @@ def _unzipped(content):
         if [member.filename for member in members] != names:
             raise ValueError("members are not the expected ones")
         first, *others = (archive.read(member) for member in members)
+    _check_header(first)
     header = json.loads(first)
     if not isinstance(header, dict):
         raise ValueError("the header is no JSON object")

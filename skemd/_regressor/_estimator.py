@@ -34,7 +34,11 @@ from skemd._training._checkpoint import checkpoint_of
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
 from skemd._training._network import Network
-from skemd._training._options import TrainingOptions, check_training_parameters
+from skemd._training._options import (
+    RUN_PARAMETERS,
+    TrainingOptions,
+    check_training_parameters,
+)
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import Geometry
 from skemd.layers._blocks import seeds_from
@@ -153,6 +157,27 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         "history_": dict,
         "n_iter_": int,
     }
+    _saved_parameters: ClassVar = {
+        "n_filters": int,
+        "kernel_size": int,
+        "n_conv_layers": int,
+        "n_dense_layers": int,
+        "n_dense_units": int,
+        "n_refinements": int,
+        "loss": str,
+        "head": str,
+        "layout": str,
+        "augment": bool | int,
+        "epochs": int,
+        "batch_size": int,
+        "learning_rate": int | float,
+        "validation_fraction": int | float,
+        "early_stopping": bool | int,
+        "patience": int,
+        "random_state": int | np.random.RandomState | None,
+        "geometry": str | Geometry,
+    }
+    _run_parameters: ClassVar = RUN_PARAMETERS
 
     def __init__(
         self,

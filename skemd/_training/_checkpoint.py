@@ -5,6 +5,9 @@ of its trainings after the last whole epoch. The files hold no code and are repl
 a whole. A process that trains holds a lock on the folder, which the operating system
 releases when the process ends in any way (flock, or msvcrt on Windows). The package
 filelock does that; a file that merely exists would stay behind.
+
+Other files in the folder are left alone. A fit that is refused has changed nothing: the
+folder is read before anything is written to it, and what was made is removed again.
 """
 
 import contextlib
@@ -20,8 +23,10 @@ from sklearn.utils import check_random_state
 
 from skemd import __version__
 from skemd._backend import keras
-from skemd._io._archive import read_archive, write_archive
+from skemd._io._archive import brief, read_archive, write_archive
 from skemd._io._encoding import Decoder, encode
+from skemd._io._files import left_behind_by
+from skemd._training._options import RUN_PARAMETERS
 
 __all__ = ["Checkpoint", "checkpoint_of"]
 
@@ -29,8 +34,10 @@ _KIND = "checkpoint"
 # Larger than for other files, since they hold Adam's moments besides the weights, and
 # come from this machine.
 _MOST_BYTES = 2**31
-# Parameters that do not change the result.
-_WITHOUT_EFFECT = {"checkpoint_dir", "n_jobs", "random_state", "verbose"}
+_LOCK = "lock"
+# The description of the fit, and the states of its trainings.
+_FIT = "fit"
+_STAGES = ("training", "floating_point")
 
 
 def checkpoint_of(estimator, geometry, **data):
@@ -80,27 +87,34 @@ class Checkpoint:
         self._fingerprint = fingerprint
         self._seed = None
         self._lock = None
+        # How to take back what was made for a fit that is refused.
+        self._undo = contextlib.ExitStack()
 
     def __enter__(self):
         """Lock the folder, and check that it belongs to this fit."""
         if self.folder is None:
             return self
+        fingerprint = self._fingerprint()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._check_folder(fingerprint)
+            self._make_folder(self.folder)
             self._lock = self._locked()
-            self._claim(self._fingerprint())
+            # Another process may have been faster.
+            self._check_folder(fingerprint)
+            self._claim(fingerprint)
         # Some file systems have no locks.
         except (NotImplementedError, OSError) as error:
-            self._release()
+            self._release(undo=True)
             raise _cannot_be_used(self.folder, error) from error
         except BaseException:
-            self._release()
+            self._release(undo=True)
             raise
         return self
 
     def __exit__(self, kind, error, traceback):
         """Release the folder, and raise the error that writing a state has met."""
-        self._release()
+        # After Ctrl-C the next fit has the same seed.
+        self._release(undo=isinstance(error, Exception))
         if error is None and self.failure is not None:
             raise OSError(
                 self.failure.errno,
@@ -130,7 +144,11 @@ class Checkpoint:
 
     def subfolder(self, name):
         """Return a folder for a fit within this one, or None."""
-        return None if self.folder is None else self.folder / name
+        if self.folder is None:
+            return None
+        # Its seed comes from this one's, which must stay.
+        self._undo.pop_all()
+        return self.folder / name
 
     def read(self, stage):
         """Return the state of a training, or None if there is none yet.
@@ -148,12 +166,13 @@ class Checkpoint:
         if self.folder is None or not self._path(stage).exists():
             return None
         header, arrays = self._read(stage)
-        if header["fit"] != self._digest:
+        if header.get("fit") != self._digest:
             raise ValueError(
-                f"{self._path(stage)} belongs to another fit than {self._path('fit')}. "
+                f"{self._path(stage)} belongs to another fit than {self._path(_FIT)}. "
                 "Remove the folder or choose another."
             )
-        return Decoder(arrays).decode(header["state"])
+        with self.reading(stage):
+            return Decoder(arrays).decode(header["state"])
 
     def write(self, stage, state):
         """Replace the state of a training.
@@ -167,30 +186,96 @@ class Checkpoint:
         """
         if self.folder is None:
             return
+        self._undo.pop_all()
         try:
             self._write(stage, {"fit": self._digest}, state)
         except OSError as error:
             self.failure = error
 
+    def _check_folder(self, fingerprint):
+        """Check that a folder is this fit's, or nobody's, without changing anything."""
+        paths = [self._path(name) for name in (_FIT, *_STAGES)]
+        lock = self.folder / _LOCK
+        for path in (lock, *paths):
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                raise ValueError(
+                    f"checkpoint_dir={str(self.folder)!r} holds {path.name!r}, "
+                    "which is a link or no plain file. Choose another folder."
+                )
+        # Taking the lock would empty the file.
+        if lock.exists() and lock.stat().st_size > 0:
+            paths.append(lock)
+        elif paths[0].exists():
+            header, _ = self._read(_FIT)
+            with self.reading(_FIT):
+                _check_equal(header["fingerprint"], fingerprint, self.folder)
+                seed = header["seed"]
+                if type(seed) is not int or not 0 <= seed < 2**31:
+                    raise ValueError("its seed is none")
+            return
+        foreign = [path.name for path in paths if path.exists()]
+        if foreign:
+            raise ValueError(
+                f"checkpoint_dir={str(self.folder)!r} holds {foreign[-1]!r}, which no "
+                "fit of skemd has left there. Choose another folder."
+            )
+
     def _claim(self, fingerprint):
-        """Check that the folder belongs to this fit; an empty one is taken for it."""
-        for left_behind in self.folder.glob("*.tmp"):
-            left_behind.unlink()
-        if not self._path("fit").exists():
+        """Describe the fit in its folder, and remove what a killed process left."""
+        if not self._path(_FIT).exists():
             seed = int(check_random_state(None).randint(2**31 - 1))
-            self._write("fit", {"fingerprint": fingerprint, "seed": seed}, {})
-        header, _ = self._read("fit")
-        _check_equal(header["fingerprint"], fingerprint, self.folder)
+            self._undo.callback(self._path(_FIT).unlink, missing_ok=True)
+            self._write(_FIT, {"fingerprint": fingerprint, "seed": seed}, {})
+        header, _ = self._read(_FIT)
         self._seed = header["seed"]
         self._digest = _digest([fingerprint, self._seed], [])
+        for name in (_FIT, *_STAGES):
+            for path in left_behind_by(self._path(name)):
+                path.unlink(missing_ok=True)
+
+    def _make_folder(self, folder):
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        # A path such as "new/../fit" is there as soon as "new" is.
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            self._undo.callback(folder.rmdir)
 
     def _read(self, name):
-        try:
+        with self.reading(name):
             return read_archive(self._path(name), _KIND, most_bytes=_MOST_BYTES)
-        except ValueError as error:
+
+    @contextlib.contextmanager
+    def reading(self, name):
+        """Say of errors in a file what they mean for the fit, and what to do.
+
+        Parameters
+        ----------
+        name : str
+            The file: "fit" or one of the fit's trainings.
+
+        Yields
+        ------
+        nothing : None
+            Checks of what the file holds go into the block.
+
+        Raises
+        ------
+        ValueError
+            If such a check fails with any error.
+        """
+        try:
+            yield
+        except (OSError, _OtherFit):
+            raise
+        # The checksum can be forged, so any error may be the fault of the file.
+        except Exception as error:
+            what = error if isinstance(error, ValueError) else brief(error)
             raise ValueError(
-                f"The checkpoint in {self.folder} cannot be used: {error} Remove the "
-                "folder, and the fit starts anew."
+                f"The checkpoint in {self.folder} cannot be used: {what} "
+                f"({self._path(name).name}). Remove the folder, and the fit starts "
+                "anew; if it holds other files, choose another one."
             ) from error
 
     def _write(self, name, header, state):
@@ -202,7 +287,9 @@ class Checkpoint:
         return self.folder / f"{name}.npz"
 
     def _locked(self):
-        lock = filelock.FileLock(self.folder / "lock", timeout=0)
+        path = self.folder / _LOCK
+        lock = filelock.FileLock(path, timeout=0)
+        is_new = not path.exists()
         try:
             lock.acquire()
         except filelock.Timeout as error:
@@ -210,9 +297,17 @@ class Checkpoint:
                 f"Another fit is using checkpoint_dir={str(self.folder)!r}. Wait for "
                 "it to end, or give each fit a folder of its own."
             ) from error
+        if is_new:
+            self._undo.callback(path.unlink, missing_ok=True)
         return lock
 
-    def _release(self):
+    def _release(self, *, undo):
+        """Release the folder, and take back what nobody needs who is refused."""
+        # While the lock is held, except on Windows, where files in use stay.
+        with contextlib.suppress(OSError):
+            if undo:
+                self._undo.close()
+        self._undo.pop_all()
         if self._lock is not None:
             # The folder may have been removed, with the file of the lock in it.
             with contextlib.suppress(OSError):
@@ -225,7 +320,7 @@ def _fingerprint(estimator, geometry, data):
     parameters = {
         name: _described(value)
         for name, value in estimator.get_params(deep=False).items()
-        if name not in _WITHOUT_EFFECT
+        if name not in (*RUN_PARAMETERS, "random_state")
     }
     return {
         "estimator": type(estimator).__name__,
@@ -247,6 +342,10 @@ def _cannot_be_used(folder, error):
     )
 
 
+class _OtherFit(ValueError):
+    """A folder belongs to another fit."""
+
+
 def _check_equal(found, expected, folder):
     """Check that a folder belongs to the expected fit, or say what differs."""
     if found == expected:
@@ -257,7 +356,7 @@ def _check_equal(found, expected, folder):
         for name in names
         if found.get(name) != expected.get(name)
     ]
-    raise ValueError(
+    raise _OtherFit(
         f"checkpoint_dir={str(folder)!r} holds the checkpoint of another fit: "
         f"{'; '.join(differing)}. Choose another folder, or remove this one if that "
         "fit is no longer needed."
@@ -267,7 +366,7 @@ def _check_equal(found, expected, folder):
 def _difference(name, found, expected):
     if any(str(value).startswith("sha256:") for value in (found, expected)):
         return f"{name} is not the same"
-    return f"{name} is {found!r} there and {expected!r} here"
+    return f"{name} is {brief(found)} there and {expected!r} here"
 
 
 def _described(value):

@@ -3,6 +3,8 @@
 import numpy as np
 
 from skemd._backend import weights_of
+from skemd._io._encoding import set_random_state
+from skemd._training._step import check_values
 
 __all__ = ["History"]
 
@@ -59,9 +61,11 @@ class History:
         state = None if self._checkpoint is None else self._checkpoint.read(self._stage)
         if state is None:
             return None
+        with self._checkpoint.reading(self._stage):
+            self._check(state)
+            set_random_state(rng, state["rng"])
         self.losses, self._best = state["history"], state["best"]
         self._finished = state["finished"]
-        rng.set_state(state["rng"])
         return state["steps"]
 
     def add(self, values, watched):
@@ -110,6 +114,24 @@ class History:
         """Set the model's weights to the best ones, if there are any."""
         if self._best["weights"] is not None:
             self._model.set_weights(self._best["weights"])
+
+    def _check(self, state):
+        """Check the state from a file before anything is set to it."""
+        losses, best, finished = state["history"], state["best"], state["finished"]
+        n_epochs = {len(values) for values in losses.values()}
+        numbers = [best["loss"], *(value for each in losses.values() for value in each)]
+        is_right = (
+            losses.keys() == self.losses.keys()
+            and len(n_epochs) == 1
+            and all(type(number) is float for number in numbers)
+            and type(finished) is bool
+            and type(best["epoch"]) is int
+            and 0 <= best["epoch"] < max(n_epochs)
+            and (state["steps"] is None) == finished
+        )
+        if not is_right:
+            raise ValueError("its history is none")
+        check_values(best["weights"], self._model.weights)
 
     def note(self):
         """Return the losses of the last epoch, for the progress bar."""

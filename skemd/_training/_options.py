@@ -5,7 +5,11 @@ import os
 
 from skemd._checks import check_number
 
-__all__ = ["TrainingOptions", "check_training_parameters"]
+__all__ = ["RUN_PARAMETERS", "TrainingOptions", "check_training_parameters"]
+
+# Parameters that describe a run on one machine. They do not change the result, and
+# saved estimators do not hold them.
+RUN_PARAMETERS = ("checkpoint_dir", "n_jobs", "verbose")
 
 
 @dataclasses.dataclass(frozen=True)

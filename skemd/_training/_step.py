@@ -10,7 +10,7 @@ import numpy as np
 
 from skemd._backend import keras
 
-__all__ = ["TrainStep", "check_devices_share", "compiled_predict"]
+__all__ = ["TrainStep", "check_devices_share", "check_values", "compiled_predict"]
 
 
 def compiled_predict(model, function=None):
@@ -92,6 +92,30 @@ def check_devices_share(batch_size):
         )
 
 
+def check_values(values, variables):
+    """Check that values from a checkpoint can be given to variables.
+
+    Parameters
+    ----------
+    values : list of ndarray
+        From a file.
+    variables : list of keras.Variable
+        Which they are for.
+
+    Raises
+    ------
+    ValueError
+        If number, shapes or kinds do not match, or a value is not finite.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    if [value.shape for value in values] != shapes:
+        raise ValueError(f"a checkpoint has other arrays than those of shapes {shapes}")
+    for value, variable in zip(values, variables, strict=True):
+        kinds = "f" if "float" in str(variable.dtype) else "iu"
+        if value.dtype.kind not in kinds or not np.isfinite(value).all():
+            raise ValueError("a checkpoint has values that are no finite numbers")
+
+
 class TrainStep:
     """Minimize a loss by steps of an optimizer.
 
@@ -117,6 +141,7 @@ class TrainStep:
             *optimizer.variables,
         ]
         if state is not None:
+            check_values(state, self._variables)
             for variable, value in zip(self._variables, state, strict=True):
                 variable.assign(value)
         backend = keras.backend.backend()

@@ -14,6 +14,7 @@ from skemd.baselines._charges import (
     with_remainder,
 )
 from skemd.baselines._threshold import address_bits
+from skemd.geometry import Geometry
 
 __all__ = ["BestChoice", "best_choice_bits", "largest_first"]
 
@@ -157,6 +158,15 @@ class BestChoice(Baseline):
     _fitted_attributes: ClassVar = {
         **Baseline._fitted_attributes,
         "n_sent_": int,
+    }
+    _saved_parameters: ClassVar = {
+        "n_output_links": int,
+        "ties": str,
+        "sum_of": str,
+        "rest": str,
+        "dropped_bits": int,
+        "half_lsb": bool,
+        "geometry": str | Geometry,
     }
 
     def __init__(

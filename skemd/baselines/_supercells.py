@@ -9,7 +9,7 @@ from skemd._number_formats._float_code import FloatCode
 from skemd._number_formats._links import CHARGE, MODULE_SUM, SHORT_HEADER_BITS
 from skemd.baselines._base import Baseline, most_that_fit
 from skemd.baselines._charges import received, sent
-from skemd.geometry import N_FACE_CELLS, hgcal_wafer
+from skemd.geometry import N_FACE_CELLS, Geometry, hgcal_wafer
 
 __all__ = ["ALGORITHMS", "SuperTriggerCell", "address_of_largest", "supercells"]
 
@@ -147,6 +147,14 @@ class SuperTriggerCell(Baseline):
     _fitted_attributes: ClassVar = {
         **Baseline._fitted_attributes,
         "supercells_": np.ndarray,
+    }
+    _saved_parameters: ClassVar = {
+        "algorithm": str,
+        "n_output_links": int,
+        "ties": str,
+        "put_back": str | None,
+        "half_lsb": bool,
+        "geometry": str | Geometry,
     }
 
     def __init__(

@@ -14,6 +14,7 @@ from skemd.baselines._charges import (
     sent,
     with_remainder,
 )
+from skemd.geometry import Geometry
 
 __all__ = ["ThresholdSum", "address_bits", "lowest_threshold", "threshold_bits"]
 
@@ -162,7 +163,17 @@ class ThresholdSum(Baseline):
 
     _fitted_attributes: ClassVar = {
         **Baseline._fitted_attributes,
-        "threshold_": int | float | None,
+        "threshold_": int | float | np.ndarray,
+    }
+    _saved_parameters: ClassVar = {
+        "threshold": int | float | str | list | tuple | np.ndarray,
+        "n_output_links": int,
+        "overflow": str,
+        "sum_of": str,
+        "rest": str,
+        "dropped_bits": int,
+        "half_lsb": bool,
+        "geometry": str | Geometry,
     }
 
     def __init__(

@@ -6,7 +6,7 @@ import stat
 import zlib
 from pathlib import Path
 
-from skemd._io._archive import replace_file
+from skemd._io._files import replace_file
 
 __all__ = ["check_place", "read_bounded", "write_whole"]
 

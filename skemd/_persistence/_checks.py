@@ -1,0 +1,141 @@
+"""Checks of learned attributes from files: whether they belong together.
+
+They bound what later calls compute and allocate, and see that no value of an unknown
+kind reaches code that does not check it.
+"""
+
+import numpy as np
+
+from skemd._checks import check_number
+from skemd._io._archive import brief
+
+__all__ = ["check_fitted"]
+
+# Numbers of cells in X, for each cell.
+_CELLS_PER_SAMPLE = {"EMDRegressor": 2}
+_OUTPUTS = (None, "default", "pandas", "polars")
+
+
+def check_fitted(estimator):
+    """Check the learned attributes of an estimator that was or will be in a file.
+
+    Parameters
+    ----------
+    estimator : object
+        Of one of the classes that files may hold, fitted or not. The types of its
+        attributes are right.
+
+    Raises
+    ------
+    ValueError
+        If an attribute does not belong to the others.
+    """
+    learned = vars(estimator)
+    config = learned.get("_sklearn_output_config")
+    if config is not None:
+        _check(config.keys() <= {"transform"}, "_sklearn_output_config", config)
+        _check(config.get("transform") in _OUTPUTS, "_sklearn_output_config", config)
+    if "geometry_" not in learned:
+        return
+    n_cells = estimator.geometry_.n_cells
+    per_sample = _CELLS_PER_SAMPLE.get(type(estimator).__name__, 1)
+    _check(
+        estimator.n_features_in_ == per_sample * n_cells,
+        "n_features_in_",
+        estimator.n_features_in_,
+    )
+    names = learned.get("feature_names_in_")
+    if names is not None:
+        is_names = names.dtype == object and names.shape == (estimator.n_features_in_,)
+        _check(is_names, "feature_names_in_", names)
+    for key in ("layout_", "_image_layout"):
+        layout = learned.get(key)
+        _check(layout is None or layout.n_cells == n_cells, key, layout)
+    _check_by_class(estimator, n_cells)
+
+
+def _check_by_class(estimator, n_cells):
+    name = type(estimator).__name__
+    if name == "WaferRemapper":
+        _check_normalize(estimator.normalize)
+    elif name in ("EMDRegressor", "EMDAutoencoder"):
+        _check_history(estimator)
+        _check_network(estimator, n_cells)
+    else:
+        estimator._check_parameters()
+        _check_baseline(estimator, n_cells)
+
+
+def _check_normalize(normalize):
+    from skemd._input._scaling import NORMALIZATIONS
+
+    _check(normalize in NORMALIZATIONS, "normalize", normalize)
+
+
+def _check_history(estimator):
+    for name, values in estimator.history_.items():
+        is_list = name in ("loss", "val_loss") and isinstance(values, list)
+        _check(is_list and all(map(_is_number, values)), "history_", name)
+    _check(estimator.n_iter_ >= 0, "n_iter_", estimator.n_iter_)
+
+
+def _check_network(estimator, n_cells):
+    network = estimator.network_
+    is_regressor = type(estimator).__name__ == "EMDRegressor"
+    builder = "build_emd_network" if is_regressor else "build_autoencoder"
+    _check(network.builder.__name__ == builder, "network_", builder)
+    config = network.config
+    _check(len(config["cell_to_pixel"]) == n_cells, "network_", config)
+    if is_regressor:
+        return
+    layout = estimator.layout_
+    _check(tuple(config["image_shape"]) == layout.shape, "network_", config)
+    _check(
+        list(config["cell_to_pixel"]) == layout.cell_to_pixel.tolist(),
+        "network_",
+        config,
+    )
+    n_components = config["n_components"]
+    n_features_out = n_components + estimator._encodes_sum
+    _check(
+        estimator._n_features_out == n_features_out,
+        "_n_features_out",
+        estimator._n_features_out,
+    )
+    check_number(estimator.typical_sum_, "typical_sum_", low=0)
+    _check_indices(estimator.dead_components_, "dead_components_", 1, 0, n_components)
+
+
+def _check_baseline(estimator, n_cells):
+    learned = vars(estimator)
+    check_number(
+        learned.get("n_sent_", 0), "n_sent_", low=0, high=n_cells, integer=True
+    )
+    if "supercells_" in learned:
+        cells = estimator.supercells_
+        # The last group may lack cells, which are -1.
+        _check_indices(cells, "supercells_", 2, -1, n_cells)
+        used = cells[cells >= 0]
+        is_once = len(np.unique(used)) == len(used) and (cells >= 0).any(axis=1).all()
+        _check(is_once and cells.shape[1] <= n_cells + 16, "supercells_", cells)
+    threshold = np.asarray(learned.get("threshold_", 0))
+    is_threshold = threshold.shape in ((), (n_cells,)) and threshold.dtype.kind in "iuf"
+    is_threshold = (
+        is_threshold and np.isfinite(threshold).all() and threshold.min() >= 0
+    )
+    _check(is_threshold, "threshold_", threshold)
+
+
+def _check_indices(array, name, n_dimensions, low, end):
+    is_index = array.ndim == n_dimensions and array.dtype.kind in "iu"
+    is_index = is_index and (array.size == 0 or low <= array.min() <= array.max() < end)
+    _check(is_index, name, array)
+
+
+def _is_number(value):
+    return type(value) in (int, float)
+
+
+def _check(is_right, name, value):
+    if not is_right:
+        raise ValueError(f"{name}={brief(value)} does not belong to the other values")
