@@ -190,7 +190,10 @@ def _jax_step(model, mean_loss, optimizer):
         optimizer.variables,
     )
     # The state is kept outside the variables, as copies that each step may overwrite.
-    state = [jax.tree.map(jax.numpy.array, tuple(_values(v) for v in variables))]
+    # One program makes all of them. Copies by jax.numpy.array would compile one for
+    # each shape, and jax would keep each in memory, with a megabyte or more, for good.
+    copied = jax.jit(lambda values: jax.tree.map(jax.numpy.copy, values))
+    state = [copied(tuple(_values(v) for v in variables))]
     compiled_step = jax.jit(pure_step, donate_argnums=0)
     distribution = _data_distribution()
     devices = [] if distribution is None else distribution.device_mesh.devices.flat
@@ -207,9 +210,9 @@ def _jax_step(model, mean_loss, optimizer):
         return value
 
     def sync():
-        for group, values in zip(variables, state[0], strict=True):
+        for group, values in zip(variables, copied(state[0]), strict=True):
             for variable, value in zip(group, values, strict=True):
-                variable.assign(jax.numpy.array(value))
+                variable.assign(value)
 
     return step, sync
 
