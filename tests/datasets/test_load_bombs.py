@@ -285,6 +285,26 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
             load_wafers(path, unit="adc")
 
 
+def test_no_code_is_made_from_a_file(tmp_path, monkeypatch):
+    import uproot.models.TTree
+
+    path = write_ntuple(tmp_path / "w.root", [event_of(3)])
+    made = []
+    compile_class = uproot.deserialization.compile_class
+
+    def note(file, classes, code, name):
+        made.append(name)
+        return compile_class(file, classes, code, name)
+
+    monkeypatch.setattr("uproot.deserialization.compile_class", note)
+    assert len(load_wafers(path)) == 3
+    # As if the tree were of a version that uproot does not know.
+    monkeypatch.delitem(uproot.models.TTree.Model_TTree.known_versions, 20)
+    with pytest.raises(ValueError, match=r"w\.root cannot be read as ROOT"):
+        load_wafers(path)
+    assert made == []
+
+
 # Files of wafers keep far from the limits.
 
 

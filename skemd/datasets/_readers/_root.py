@@ -70,6 +70,9 @@ def root_parts(file, request):
     with contextlib.ExitStack() as stack:
         with named_damage(file):
             opened = stack.enter_context(uproot.open(file))
+            # From a file's own description of its classes uproot would make Python
+            # code. Trees of numbers need none but those that uproot knows.
+            opened.file._streamers = {}
         tree = find_tree(opened, request.tree or DEFAULT_TREE, file)
         with named_damage(file):
             present = tree.keys(recursive=False)
