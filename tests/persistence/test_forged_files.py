@@ -425,13 +425,16 @@ def regressor_with(load_changed, **changes):
     ("changes", "message"),
     [
         ({"n_conv_layers": 100}, "arrays for 101 layers"),
-        ({"kernel_size": 64, "image_shape": [8, 8, 1]}, "kernel_size=64 is too large"),
+        (
+            {"kernel_size": 64, "n_conv_layers": 2, "image_shape": [8, 8, 1]},
+            "too large",
+        ),
         ({"image_shape": [1024, 1024, 1]}, "too large"),
         ({"image_shape": [-1024, -1024, 1]}, "an image has a height"),
         ({"image_shape": [1.0, 48, 1]}, "an image has a height"),
         ({"positions": [[float("nan")]] * 48}, "positions"),
         ({"n_filters": -1}, "n_filters=-1"),
-        ({"head": ["linear"]}, "head="),
+        ({"head": ["linear"]}, "a network has no .head."),
         ({"dtype": "float64"}, "dtype"),
     ],
 )
