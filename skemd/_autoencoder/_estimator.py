@@ -43,7 +43,11 @@ from skemd._number_formats._fixed_point import FixedPoint
 from skemd._regressor import EMDRegressor
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._network import Network
-from skemd._training._options import RUN_PARAMETERS, check_training_parameters
+from skemd._training._options import (
+    RUN_PARAMETERS,
+    TRAINING_PARAMETERS,
+    check_training_parameters,
+)
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import Geometry, Layout
 
@@ -220,13 +224,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "kernel_size": int,
         "strides": int,
         "layout": str,
-        "epochs": int,
-        "batch_size": int,
-        "learning_rate": int | float,
-        "validation_fraction": int | float,
-        "early_stopping": bool | int,
-        "patience": int,
-        "random_state": int | np.random.RandomState | None,
+        **TRAINING_PARAMETERS,
         "geometry": str | Geometry,
     }
     _run_parameters: ClassVar = RUN_PARAMETERS

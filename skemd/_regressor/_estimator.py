@@ -36,6 +36,7 @@ from skemd._training._loop import train
 from skemd._training._network import Network
 from skemd._training._options import (
     RUN_PARAMETERS,
+    TRAINING_PARAMETERS,
     TrainingOptions,
     check_training_parameters,
 )
@@ -168,13 +169,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         "head": str,
         "layout": str,
         "augment": bool | int,
-        "epochs": int,
-        "batch_size": int,
-        "learning_rate": int | float,
-        "validation_fraction": int | float,
-        "early_stopping": bool | int,
-        "patience": int,
-        "random_state": int | np.random.RandomState | None,
+        **TRAINING_PARAMETERS,
         "geometry": str | Geometry,
     }
     _run_parameters: ClassVar = RUN_PARAMETERS

@@ -3,13 +3,30 @@
 import dataclasses
 import os
 
+import numpy as np
+
 from skemd._checks import check_number
 
-__all__ = ["RUN_PARAMETERS", "TrainingOptions", "check_training_parameters"]
+__all__ = [
+    "RUN_PARAMETERS",
+    "TRAINING_PARAMETERS",
+    "TrainingOptions",
+    "check_training_parameters",
+]
 
 # Parameters that describe a run on one machine. They do not change the result, and
 # saved estimators do not hold them.
 RUN_PARAMETERS = ("checkpoint_dir", "n_jobs", "verbose")
+# The other parameters of a training, with the types that they have in files.
+TRAINING_PARAMETERS = {
+    "epochs": int,
+    "batch_size": int,
+    "learning_rate": int | float,
+    "validation_fraction": int | float,
+    "early_stopping": bool | int,
+    "patience": int,
+    "random_state": int | np.random.RandomState | None,
+}
 
 
 @dataclasses.dataclass(frozen=True)
