@@ -15,8 +15,10 @@ from skemd._number_formats._links import (
     room_for_code,
 )
 
-__all__ = ["check_exact", "encoder_formats"]
+__all__ = ["FORMATS", "check_exact", "encoder_formats"]
 
+# The stages of the encoder that may have a format, as the network's builder calls them.
+FORMATS = ("input_format", "weight_format", "accumulator_format", "latent_format")
 # float32 is exact for whole numbers of up to so many bits.
 FLOAT32_BITS = 24
 

@@ -24,7 +24,7 @@ from skemd._autoencoder._dead_components import (
     dead_components,
     warn_of_dead_components,
 )
-from skemd._autoencoder._encoder_formats import check_exact, encoder_formats
+from skemd._autoencoder._encoder_formats import FORMATS, check_exact, encoder_formats
 from skemd._autoencoder._fit import trained_network
 from skemd._autoencoder._loss import clone_that_shares
 from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
@@ -200,10 +200,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "typical_sum_": int | float,
         "dead_components_": np.ndarray,
         "emd_regressor_": EMDRegressor | None,
-        "input_format_": FixedPoint | None,
-        "weight_format_": FixedPoint | None,
-        "accumulator_format_": FixedPoint | None,
-        "latent_format_": FixedPoint | None,
+        **{f"{name}_": FixedPoint | None for name in FORMATS},
         "_returns_images": bool,
         "_encodes_sum": bool,
         "_n_features_out": int,
