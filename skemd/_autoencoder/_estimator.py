@@ -327,12 +327,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         layout = resolve_layout(geometry, layout_name or self.layout)
-        check_exact(
-            formats,
-            *products_per_sum(
-                layout.shape, self.n_filters, self.kernel_size, self.strides
-            ),
+        n_products = products_per_sum(
+            layout.shape, self.n_filters, self.kernel_size, self.strides
         )
+        check_exact(formats, *n_products)
         with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
             network, result, codes, regressor = trained_network(
                 self, X, formats, geometry, layout, checkpoint
