@@ -13,7 +13,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-__all__ = ["staged_folder", "write_file"]
+__all__ = ["staged_folder"]
 
 # Short, so that it fits beside a name of any length.
 _PREFIX = ".skemd-"
@@ -61,33 +61,6 @@ def staged_folder(folder):
             for number, name in enumerate(names):
                 _move(staging / name, folder / name, replaced / str(number), undo)
             stack.pop_all()
-
-
-def write_file(path, content):
-    """Write a file in one step: it is complete, or what was there before stays.
-
-    Parameters
-    ----------
-    path : str or path
-        The file. One that is there is replaced and keeps its permissions.
-    content : bytes
-        All of it.
-
-    Raises
-    ------
-    ValueError
-        If `path` is a link, a folder, or anything else that is not a plain file.
-    OSError
-        If the file cannot be written.
-    """
-    path = Path(path)
-    with _temporary_folder(path.parent, path) as temporary:
-        _check_place(path, stat.S_IFREG)
-        staged = temporary / "new"
-        staged.write_bytes(content)
-        if path.exists():
-            shutil.copymode(path, staged)
-        os.replace(staged, path)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ import numpy as np
 from skemd import __version__
 from skemd._extras import import_extra
 from skemd._input._same_padding import same_padding
+from skemd._io._files import check_replaceable, replace_file
 from skemd.firmware._encoder import IntegerEncoder
-from skemd.firmware._folders import write_file
 
 __all__ = ["export_onnx"]
 
@@ -62,7 +62,8 @@ def export_onnx(model, path, *, part="encoder"):
         )
     written = graph.model()
     onnx.checker.check_model(written, full_check=True)
-    write_file(path, written.SerializeToString())
+    check_replaceable(path)
+    replace_file(path, written.SerializeToString())
 
 
 class _Graph:

@@ -121,7 +121,7 @@ def test_compile_refuses_a_link_that_was_made_after_the_export(outside, tmp_path
 def test_an_onnx_file_is_not_written_through_a_link(target, outside, tmp_path):
     (tmp_path / "encoder.onnx").symlink_to(tmp_path / target)
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match="is not a plain file, and one of this"):
+    with pytest.raises(ValueError, match="files are not written through links"):
         export_onnx(random_encoder(), tmp_path / "encoder.onnx")
     assert contents(tmp_path) == before
 
@@ -231,7 +231,7 @@ def test_a_long_name_is_no_problem_and_a_longer_one_an_error(writer, tmp_path):
     WRITERS[writer](tmp_path / ("x" * 250))
     assert (tmp_path / ("x" * 250) / A_FILE[writer]).is_file()
     before = contents(tmp_path)
-    with pytest.raises(OSError, match="x could not be written") as caught:
+    with pytest.raises(OSError, match="File name too long") as caught:
         WRITERS[writer](tmp_path / "new" / ("x" * 256))
     assert caught.value.errno == errno.ENAMETOOLONG
     assert contents(tmp_path) == before
@@ -278,7 +278,7 @@ def test_a_file_where_a_folder_goes_is_refused(tmp_path):
 
 
 def test_an_onnx_file_does_not_replace_a_folder(tmp_path):
-    with pytest.raises(ValueError, match="is not a plain file"):
+    with pytest.raises(ValueError, match="is a folder and will not be replaced"):
         export_onnx(random_encoder(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
