@@ -231,7 +231,7 @@ def test_a_long_name_is_no_problem_and_a_longer_one_an_error(writer, tmp_path):
     WRITERS[writer](tmp_path / ("x" * 250))
     assert (tmp_path / ("x" * 250) / A_FILE[writer]).is_file()
     before = contents(tmp_path)
-    with pytest.raises(OSError, match="File name too long") as caught:
+    with pytest.raises(OSError, match="x could not be written") as caught:
         WRITERS[writer](tmp_path / "new" / ("x" * 256))
     assert caught.value.errno == errno.ENAMETOOLONG
     assert contents(tmp_path) == before
@@ -239,7 +239,7 @@ def test_a_long_name_is_no_problem_and_a_longer_one_an_error(writer, tmp_path):
 
 def test_an_onnx_file_may_have_a_long_name(tmp_path):
     export_onnx(random_encoder(), tmp_path / ("x" * 250))
-    with pytest.raises(OSError, match="x could not be written"):
+    with pytest.raises(OSError, match="File name too long"):
         export_onnx(random_encoder(), tmp_path / ("x" * 256))
     assert [path.name for path in tmp_path.iterdir()] == ["x" * 250]
 
@@ -336,7 +336,7 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
     with pytest.raises(PermissionError, match="nothing there has changed: Permission"):
-        export_onnx(random_encoder(), tmp_path / "encoder.onnx")
+        export_hls4ml(random_encoder(), tmp_path / "chip")
     assert list(tmp_path.iterdir()) == []
 
 
