@@ -185,8 +185,8 @@ def _layers(encoder):
     kernel_height, kernel_width, _, n_filters = encoder.conv_kernel.shape
     rows, columns = output_grid((height, width), encoder.strides)
     (down, across) = encoder.strides
-    top, bottom = same_padding(height, rows, kernel_height, down)
-    left, right = same_padding(width, columns, kernel_width, across)
+    top, bottom = same_padding(height, kernel_height, down)
+    left, right = same_padding(width, kernel_width, across)
     n_inputs, n_components = encoder.dense_kernel.shape
     conv = {
         "class_name": "Conv2D",
