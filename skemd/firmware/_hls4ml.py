@@ -11,7 +11,7 @@ import unicodedata
 from pathlib import Path
 
 from skemd._extras import import_extra
-from skemd.firmware._arithmetic import output_grid, same_padding
+from skemd._input._same_padding import output_grid, same_padding
 from skemd.firmware._encoder import IntegerEncoder
 from skemd.firmware._folders import staged_folder
 
