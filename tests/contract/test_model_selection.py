@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from growing import Growing
+from joblib.externals.loky import get_reusable_executor
 from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.metrics import make_scorer
@@ -70,6 +72,21 @@ def test_search_in_two_processes_gives_the_same_scores(searched):
     )
     assert parallel.best_params_ == searched.best_params_
     assert weights_are_equal(fitted_regressor(), clone_of_regressor(parallel))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(120)
+def test_a_search_survives_that_joblib_replaces_workers_that_grew():
+    # joblib warns of it in a thread, and as an exception the warning would end that
+    # thread: the search would wait forever. pyproject.toml lets the warning pass.
+    search = GridSearchCV(Growing(), {"parameter": range(4)}, n_jobs=2, cv=2)
+    try:
+        search.set_params(refit=False).fit(np.ones((8, 2)))
+    finally:
+        # Its workers must not serve other tests.
+        get_reusable_executor().shutdown()
+    # Each process scores by its number.
+    assert len(np.unique(split_scores(search))) > 2
 
 
 def clone_of_regressor(search):
