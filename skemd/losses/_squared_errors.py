@@ -5,14 +5,6 @@ import numpy as np
 from skemd._backend import keras
 from skemd._checks import check_choice
 from skemd.geometry import N_FACE_CELLS, N_FACES
-
-__all__ = [
-    "MeanSquaredError",
-    "TelescopeLoss",
-    "WeightedMeanSquaredError",
-    "telescope_sums",
-    "telescope_weights",
-]
 from skemd.losses._table import named_loss
 
 __all__ = ["MeanSquaredError", "TelescopeLoss", "WeightedMeanSquaredError"]
