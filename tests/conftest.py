@@ -7,14 +7,22 @@ import tempfile
 import numpy as np
 import pytest
 
+# Most of a run's time goes into compiling networks.
+
+
+def pytest_configure(config):
+    """Let all processes of a run compile each network once, and that fast."""
+    _share_compiled_programs()
+    if config.option.markexpr == "not exhaustive" and "XLA_FLAGS" not in os.environ:
+        # Half the time of compiling is optimizing; numbers differ in their last bits.
+        os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+
 
 def _share_compiled_programs():
-    """Let the processes of a run compile each network once: most of its time is that.
-
-    The first process makes the folder; workers and the children of tests inherit it.
-    """
+    # The first process makes the folder; workers and the children of tests inherit it.
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
+    # Children that outlive the run may still write to it.
     folder = tempfile.TemporaryDirectory(
         prefix="skemd-tests-", ignore_cleanup_errors=True
     )
@@ -22,9 +30,6 @@ def _share_compiled_programs():
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-
-
-_share_compiled_programs()
 
 
 @pytest.fixture

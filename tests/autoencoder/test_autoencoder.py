@@ -34,7 +34,7 @@ from small_data import (
 from skemd import EMDAutoencoder, WaferRemapper
 from skemd._backend import keras, weights_of
 from skemd.geometry import hgcal_wafer
-from skemd.losses import MeanSquaredError, WeightedMeanSquaredError
+from skemd.losses import MeanSquaredError
 from skemd.losses._table import LOSSES
 from skemd.metrics import mean_emd
 
@@ -166,7 +166,9 @@ def test_a_wafer_without_charge_gives_zeros(method):
     np.testing.assert_array_equal(run(X), expected)
 
 
-@pytest.mark.parametrize("latent_bits", [1, 3, 8])
+@pytest.mark.parametrize(
+    "latent_bits", [pytest.param(1, marks=pytest.mark.exhaustive), 3, 8]
+)
 def test_codes_of_few_bits_lie_on_their_grid(latent_bits):
     X = small_wafers(seed=1)
     autoencoder = copy.deepcopy(fitted_autoencoder(latent_bits))
@@ -248,14 +250,17 @@ def test_score_takes_images(form):
 # Losses
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_each_loss_trains_to_finite_values(loss):
+def test_each_loss_trains_to_finite_values_of_its_own():
     X = small_wafers(40)
-    regressor = fitted_regressor() if "regressor" in LOSSES[loss].given else None
-    autoencoder = tiny_autoencoder(loss=loss, emd_regressor=regressor).fit(X)
-    assert np.isfinite(autoencoder.history_["loss"]).all()
-    assert np.isfinite(autoencoder.predict(X)).all()
-    assert autoencoder.emd_regressor_ is None
+    first_losses = set()
+    for loss, entry in LOSSES.items():
+        regressor = fitted_regressor() if "regressor" in entry.given else None
+        autoencoder = tiny_autoencoder(loss=loss, emd_regressor=regressor).fit(X)
+        assert np.isfinite(autoencoder.history_["loss"]).all()
+        assert np.isfinite(autoencoder.predict(X)).all()
+        assert autoencoder.emd_regressor_ is None
+        first_losses.add(autoencoder.history_["loss"][0])
+    assert len(first_losses) == len(LOSSES)
 
 
 @pytest.mark.parametrize(
@@ -273,15 +278,6 @@ def test_a_callable_loss_trains_like_the_one_of_that_name(loss):
     np.testing.assert_array_equal(
         twin.transform(small_wafers()), autoencoder.transform(small_wafers())
     )
-
-
-def test_named_losses_differ():
-    X = small_wafers(40)
-    losses = ["mse", WeightedMeanSquaredError(), "telescope"]
-    histories = [
-        tiny_autoencoder(loss=loss, epochs=1).fit(X).history_ for loss in losses
-    ]
-    assert len({history["loss"][0] for history in histories}) == 3
 
 
 def test_learned_emd_is_what_the_history_shows():
@@ -302,7 +298,8 @@ def test_on_a_line_the_learned_emd_is_fitted_inside(monkeypatch):
 
     def tiny(**parameters):
         made.update(parameters)
-        return tiny_regressor(n_dense_units=4, **{**parameters, "random_state": 0})
+        small = {"n_conv_layers": 0, "n_dense_units": 4, "n_refinements": 1}
+        return tiny_regressor(**{**parameters, **small, "random_state": 0})
 
     # The full-size regressor would take most of this file's time.
     monkeypatch.setattr("skemd._autoencoder._loss.EMDRegressor", tiny)
@@ -335,7 +332,7 @@ def searched():
     autoencoder = tiny_autoencoder(loss="emdcnn", emd_regressor=regressor, epochs=1)
     search = GridSearchCV(
         make_pipeline(WaferRemapper(), autoencoder),
-        {"emdautoencoder__n_components": [2, 3]},
+        {"emdautoencoder__learning_rate": [0.01, 0.02]},
         error_score="raise",
         cv=2,
     )

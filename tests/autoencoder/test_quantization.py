@@ -1,6 +1,7 @@
 """Encoders of few bits: formats, roundings, training, and what codes carry."""
 
 import copy
+import functools
 import pickle
 
 import numpy as np
@@ -34,7 +35,6 @@ from skemd.datasets import make_wafers
 from skemd.geometry import hgcal_wafer
 from skemd.layers._blocks import seeds_from
 
-LINKS = [2, 3, 4, 5]
 LATENT_BITS = {2: 3, 3: 5, 4: 7, 5: 9}
 FORMATS = [
     FixedPoint(6, 0),
@@ -48,7 +48,15 @@ FORMATS = [
     FixedPoint(3, 5, signed=False),
     *(FixedPoint(bits, 1, signed=False) for bits in LATENT_BITS.values()),
 ]
-each_link_count = pytest.mark.parametrize("links", LINKS)
+each_link_count = pytest.mark.parametrize(
+    "links",
+    [
+        pytest.param(2, marks=pytest.mark.exhaustive),
+        3,
+        pytest.param(4, marks=pytest.mark.exhaustive),
+        5,
+    ],
+)
 only_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="takes jax's gradients"
 )
@@ -64,9 +72,9 @@ def chip(links, **parameters):
     return tiny_autoencoder(n_output_links=links, **parameters)
 
 
-@pytest.fixture(scope="module")
-def fitted_chips():
-    return {links: chip(links).fit(small_wafers()) for links in LINKS}
+@functools.cache
+def fitted_chip(links):
+    return chip(links).fit(small_wafers())
 
 
 # Roundings
@@ -286,8 +294,8 @@ def integer_codes(autoencoder, X):
     ["trained", "extreme", "saturating"],
 )
 @each_link_count
-def test_the_encoder_computes_what_integers_compute(links, weights, fitted_chips):
-    autoencoder = copy.deepcopy(fitted_chips[links])
+def test_the_encoder_computes_what_integers_compute(links, weights):
+    autoencoder = copy.deepcopy(fitted_chip(links))
     if weights != "trained":
         rng = np.random.RandomState(links)
         low = -1.2 if weights == "extreme" else 0.5
@@ -305,8 +313,8 @@ def test_the_encoder_computes_what_integers_compute(links, weights, fitted_chips
 
 
 @each_link_count
-def test_codes_and_weights_are_numbers_of_their_formats(links, fitted_chips):
-    autoencoder = fitted_chips[links]
+def test_codes_and_weights_are_numbers_of_their_formats(links):
+    autoencoder = fitted_chip(links)
     codes = autoencoder.transform(small_wafers(seed=1))
     latent = autoencoder.latent_format_
     assert latent == FixedPoint(LATENT_BITS[links], 1, signed=False)
@@ -329,7 +337,7 @@ def test_codes_and_weights_are_numbers_of_their_formats(links, fitted_chips):
         ({"latent_bits": 3}, "latent"),
     ],
 )
-def test_each_stage_is_rounded_by_itself(parameters, stage, fitted_chips):
+def test_each_stage_is_rounded_by_itself(parameters, stage):
     autoencoder = tiny_autoencoder(**parameters).fit(small_wafers())
     stages = ("input", "weight", "accumulator", "latent")
     found = [name for name in stages if getattr(autoencoder, f"{name}_format_")]
@@ -435,16 +443,16 @@ def test_without_formats_their_other_parameters_change_nothing():
         assert getattr(plain, f"{stage}_format_") is None
 
 
-def test_equal_random_states_give_equal_chips(fitted_chips):
+def test_equal_random_states_give_equal_chips():
     again = chip(5).fit(small_wafers())
-    assert weights_are_equal(again, fitted_chips[5])
-    assert again.history_ == fitted_chips[5].history_
+    assert weights_are_equal(again, fitted_chip(5))
+    assert again.history_ == fitted_chip(5).history_
     assert len(again.history_["loss"]) == len(again.history_["val_loss"]) == 2
 
 
-def test_clones_and_pickles_keep_formats(fitted_chips):
+def test_clones_and_pickles_keep_formats():
     X = small_wafers(seed=1)
-    autoencoder = fitted_chips[3]
+    autoencoder = fitted_chip(3)
     twin = pickle.loads(pickle.dumps(autoencoder))
     assert twin.weight_format_ == FixedPoint(6, 0)
     np.testing.assert_array_equal(twin.transform(X), autoencoder.transform(X))
@@ -457,6 +465,7 @@ def test_clones_and_pickles_keep_formats(fitted_chips):
     assert fitted.weight_format_ == FixedPoint(6, 1)
 
 
+@pytest.mark.exhaustive
 def test_a_search_over_bits_runs():
     search = GridSearchCV(
         tiny_autoencoder(weight_bits=6),
@@ -493,8 +502,8 @@ def test_dead_components_are_worth_a_warning_with_few_bits_or_many_wafers():
     warn_of_dead_components(dead[:0], 4, 1_000, few_bits=True)
 
 
-def test_fit_names_dead_components_and_warns(fitted_chips):
-    assert fitted_chips[5].dead_components_.tolist() == []
+def test_fit_names_dead_components_and_warns():
+    assert fitted_chip(5).dead_components_.tolist() == []
     # Steps so large that they kill.
     autoencoder = chip(2, learning_rate=50.0, epochs=6)
     with pytest.warns(UserWarning, match="components of the code are dead") as caught:
@@ -559,11 +568,9 @@ def test_inverse_transform_refuses_codes_without_a_sum():
         autoencoder.inverse_transform(codes)
 
 
-def test_changing_parameters_after_fit_changes_nothing(fitted_chips):
+def test_changing_parameters_after_fit_changes_nothing():
     X = small_wafers(seed=1)
-    autoencoder = copy.deepcopy(fitted_chips[5])
+    autoencoder = copy.deepcopy(fitted_chip(5))
     autoencoder.set_params(encode_sum=True, n_output_links=2)
-    np.testing.assert_array_equal(
-        autoencoder.transform(X), fitted_chips[5].transform(X)
-    )
+    np.testing.assert_array_equal(autoencoder.transform(X), fitted_chip(5).transform(X))
     assert len(fitted_weights(autoencoder)) == 10

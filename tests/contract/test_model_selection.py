@@ -28,7 +28,7 @@ from skemd import EMDAutoencoder, WaferRemapper, emd_score
 from skemd.datasets import make_pairs
 from skemd.metrics import emd_scorer, mean_emd
 
-FILTERS = {"emdautoencoder__n_filters": [4, 8]}
+RATES = {"emdautoencoder__learning_rate": [0.01, 0.02]}
 
 
 def pipeline_of_images(**parameters):
@@ -38,9 +38,7 @@ def pipeline_of_images(**parameters):
 
 def search_of(scoring, grid=None, **options):
     options = {"error_score": "raise", "cv": 2, **options}
-    return GridSearchCV(
-        pipeline_of_images(), grid or FILTERS, scoring=scoring, **options
-    )
+    return GridSearchCV(pipeline_of_images(), grid or RATES, scoring=scoring, **options)
 
 
 def split_scores(search):
@@ -64,6 +62,7 @@ def test_search_scores_are_minus_the_mean_emd(searched):
     assert searched.score(X, X) == -mean_emd(X, searched.predict(X))
 
 
+@pytest.mark.exhaustive
 def test_search_in_two_processes_gives_the_same_scores(searched):
     X = small_wafers(40)
     parallel = search_of(make_scorer(emd_score), n_jobs=2).fit(X, X)
@@ -96,19 +95,20 @@ def clone_of_regressor(search):
 @pytest.mark.parametrize("scoring", [emd_scorer, None], ids=["emd_scorer", "default"])
 def test_search_needs_no_y(scoring, searched):
     X = small_wafers(40)
-    first_candidate = {name: values[:1] for name, values in FILTERS.items()}
+    first_candidate = {name: values[:1] for name, values in RATES.items()}
     search = search_of(scoring, first_candidate, refit=False).fit(X)
     np.testing.assert_allclose(
         split_scores(search), split_scores(searched)[:, :1], rtol=1e-4
     )
 
 
+@pytest.mark.exhaustive
 def test_search_over_the_default_learned_emd():
     X = small_wafers(40)
     autoencoder = EMDAutoencoder(loss="emdcnn", epochs=1, random_state=0)
     search = GridSearchCV(
         make_pipeline(WaferRemapper(), autoencoder),
-        FILTERS,
+        {"emdautoencoder__n_filters": [4, 8]},
         scoring=make_scorer(emd_score),
         error_score="raise",
         cv=2,
@@ -122,7 +122,7 @@ def test_search_over_the_regressor(given_y):
     pairs, y = small_pairs(40)
     search = GridSearchCV(
         tiny_regressor(n_dense_units=4, epochs=1),
-        {"n_filters": [2, 3]} if given_y else {"kernel_size": [1]},
+        {"learning_rate": [0.01, 0.02] if given_y else [0.01]},
         error_score="raise",
         cv=2,
     )

@@ -20,7 +20,9 @@ def _remapper():
 
 
 def _regressor(**parameters):
-    return tiny_regressor(**{"geometry": "line", "n_dense_units": 8, **parameters})
+    return tiny_regressor(
+        **{"geometry": "line", "n_conv_layers": 0, "n_dense_units": 8, **parameters}
+    )
 
 
 def _autoencoder(**parameters):
@@ -117,6 +119,7 @@ def test_codes_come_in_the_container_asked_for(transformer, check):
     getattr(estimator_checks, check)(type(transformer).__name__, transformer)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "check", ["check_fit2d_predict1d", "check_transformer_general"]
 )
@@ -130,6 +133,7 @@ def test_the_learned_emd_passes_on_a_line(check, monkeypatch):
     getattr(estimator_checks, check)("EMDAutoencoder", _autoencoder(loss="emdcnn"))
 
 
+@pytest.mark.exhaustive
 def test_the_default_loss_fits_on_a_line():
     X = np.random.RandomState(0).rand(20, 5)
     autoencoder = _autoencoder(loss="emdcnn").fit(X)

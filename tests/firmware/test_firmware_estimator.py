@@ -35,7 +35,10 @@ def test_not_one_of_100_000_wafers_differs(links):
     "formats",
     [
         {"latent_bits": 9, "weight_bits": 6, "weight_integer_bits": 1},
-        {"latent_bits": 4, "weight_bits": 5, "weight_integer_bits": 1},
+        pytest.param(
+            {"latent_bits": 4, "weight_bits": 5, "weight_integer_bits": 1},
+            marks=pytest.mark.exhaustive,
+        ),
     ],
     ids=str,
 )

@@ -20,6 +20,7 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
+@pytest.mark.exhaustive
 @needs_compiler
 @pytest.mark.parametrize(
     ("formats", "options"),

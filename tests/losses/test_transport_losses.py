@@ -693,6 +693,7 @@ def test_a_training_that_diverges_says_so(loss):
         tiny_autoencoder(loss=loss, learning_rate=1e30).fit(small_wafers())
 
 
+@pytest.mark.exhaustive
 def test_training_for_the_emd_gives_a_lower_emd_than_for_squared_errors():
     X = make_wafers(1000, random_state=0)
     held_out = make_wafers(300, random_state=1)

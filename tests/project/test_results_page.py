@@ -1,7 +1,7 @@
 """The page of results says what the files of a study say."""
 
+import importlib
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -43,13 +43,23 @@ def study_files(tmp_path):
     return folder
 
 
-def fill(*studies, page):
-    return subprocess.run(
-        [sys.executable, DOCS / "fill_results.py", *studies, "--page", page],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def fill_results(monkeypatch):
+    """Return the script as a module."""
+    monkeypatch.syspath_prepend(DOCS)
+    return importlib.import_module("fill_results")
+
+
+@pytest.fixture
+def fill(fill_results, monkeypatch):
+    """Return a function that runs the script's command line."""
+
+    def run(*studies, page):
+        words = ["fill_results.py", *studies, "--page", str(page)]
+        monkeypatch.setattr(sys, "argv", words)
+        fill_results.main()
+
+    return run
 
 
 @pytest.fixture
@@ -57,10 +67,9 @@ def page(tmp_path):
     return Path(shutil.copy(DOCS / "results.rst", tmp_path / "results.rst"))
 
 
-def test_blocks_hold_the_tables_of_the_files(study_files, page):
+def test_blocks_hold_the_tables_of_the_files(study_files, page, fill):
     before = page.read_text(encoding="utf-8")
-    outcome = fill(f"real={study_files}", page=page)
-    assert outcome.returncode == 0, outcome.stderr
+    fill(f"real={study_files}", page=page)
     after = page.read_text(encoding="utf-8")
     assert links_table(read_csv(study_files / "links.csv")) in after
     rows = read_csv(study_files / "profile_occupancy_cells.csv")
@@ -79,25 +88,21 @@ def test_blocks_hold_the_tables_of_the_files(study_files, page):
     assert after.endswith(".. end real\n")
 
 
-def test_filling_again_changes_nothing(study_files, page):
-    assert fill(f"generated={study_files}", page=page).returncode == 0
+def test_filling_again_changes_nothing(study_files, page, fill):
+    fill(f"generated={study_files}", page=page)
     once = page.read_bytes()
-    assert fill(f"generated={study_files}", page=page).returncode == 0
+    fill(f"generated={study_files}", page=page)
     assert page.read_bytes() == once
 
 
-def test_an_unknown_study_is_named_and_the_page_left_alone(study_files, page):
+def test_an_unknown_study_is_named_and_the_page_left_alone(study_files, page, fill):
     before = page.read_bytes()
-    outcome = fill(f"other={study_files}", page=page)
-    assert outcome.returncode != 0
-    assert "0 blocks from '.. begin other'" in outcome.stderr
+    with pytest.raises(SystemExit, match=r"0 blocks from '\.\. begin other'"):
+        fill(f"other={study_files}", page=page)
     assert page.read_bytes() == before
 
 
-def test_medians_stand_side_by_side(monkeypatch):
-    monkeypatch.syspath_prepend(DOCS)
-    from fill_results import side_by_side
-
+def test_medians_stand_side_by_side(fill_results):
     def row(algorithm, links, first, median):
         return {
             "algorithm": algorithm,
@@ -108,7 +113,7 @@ def test_medians_stand_side_by_side(monkeypatch):
             "emd_half_pitches_median": median,
         }
 
-    table = side_by_side(
+    table = fill_results.side_by_side(
         [
             row("EMD-CNN", None, 0, 9.0),
             row("EMD-CNN", 2, 0, 0.5),

@@ -206,7 +206,7 @@ def test_each_loss_trains_to_finite_values_of_its_own():
     pairs, y = small_pairs(40)
     first_losses = set()
     for loss in ("mse", "huber", "msle"):
-        regressor = tiny_regressor(loss=loss, n_dense_units=4, epochs=1).fit(pairs, y)
+        regressor = tiny_regressor(loss=loss, n_conv_layers=0, epochs=1).fit(pairs, y)
         assert np.isfinite(regressor.history_["loss"]).all()
         assert np.isfinite(regressor.predict(pairs)).all()
         first_losses.add(regressor.history_["loss"][0])
@@ -427,6 +427,7 @@ def test_pickles_are_about_as_small_as_the_weights():
     assert len(pickle.dumps(fitted_regressor())) < n_bytes + 6_000
 
 
+@pytest.mark.exhaustive
 def test_a_pickle_loads_in_a_fresh_process(tmp_path):
     pairs, _ = small_pairs(10, seed=1)
     joblib.dump((fitted_regressor(), pairs), tmp_path / "fitted.joblib")
@@ -479,6 +480,7 @@ def mean_cosine(one, other):
     return (one * other).sum(axis=1).mean()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("given_y", [True, False])
 def test_the_potential_head_learns_potentials_that_it_did_not_see(given_y):
     regressor = tiny_regressor(head="potential", epochs=20, n_refinements=2)
@@ -508,7 +510,14 @@ def test_the_potential_head_learns_the_distances_that_are_given():
     assert np.median(regressor.predict(pairs) / y) == pytest.approx(1.5, rel=0.1)
 
 
-@pytest.mark.parametrize("n_cells", [1, 2, 5])
+@pytest.mark.parametrize(
+    "n_cells",
+    [
+        pytest.param(1, marks=pytest.mark.exhaustive),
+        2,
+        pytest.param(5, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_the_potential_head_works_on_few_cells(n_cells):
     pairs = small_wafers(40, n_cells=2 * n_cells) + 1
     regressor = tiny_regressor(head="potential", geometry="line").fit(pairs)
@@ -529,6 +538,7 @@ def test_dense_layers_alone_see_cells():
     )
 
 
+@pytest.mark.exhaustive
 def test_potentials_are_learned_on_any_geometry():
     rng = np.random.RandomState(0)
     pairs = rng.gamma(0.5, size=(400, 24))

@@ -131,12 +131,18 @@ def fit_until_killed(estimator, kill_at, n_updates, monkeypatch):
     [
         ("regressor", 1),
         ("regressor", 3 * (STEPS + 1) + 1),
-        ("regressor to its last epoch", 2 * (STEPS + 1)),
+        pytest.param(
+            *("regressor to its last epoch", 2 * (STEPS + 1)),
+            marks=pytest.mark.exhaustive,
+        ),
         ("regressor with normalization", STEPS + 2),
         ("autoencoder", 2 * (STEPS + 1) + 1),
         ("autoencoder of few bits", STEPS + 2),
         ("autoencoder of few bits", 2 * (STEPS + 1) + 1),
-        ("autoencoder of few bits to its last epoch", 3 * (STEPS + 1) + 1),
+        pytest.param(
+            *("autoencoder of few bits to its last epoch", 3 * (STEPS + 1) + 1),
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_a_fit_that_ends_anywhere_goes_on_to_equal_weights(
@@ -284,6 +290,7 @@ estimator.fit(*tests.data_of(estimator))
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 @pytest.mark.parametrize("fit", ["regressor", "autoencoder of few bits"])
 def test_a_process_that_is_killed_leaves_its_folder_to_the_next(fit, tmp_path):
