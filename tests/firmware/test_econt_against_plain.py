@@ -31,7 +31,7 @@ CORNERS = {
 
 
 def compare(algorithm, n_chips, n_crossings, seed):
-    """Run random chips on random crossings, and return what came up."""
+    """Run random chips on random crossings, and return the corners that occurred."""
     plain_econt.SEEN.clear()
     rng = np.random.default_rng(seed)
     for chip in range(n_chips):

@@ -42,7 +42,7 @@ def make_case(folder):
 
 
 def outcome(path):
-    """Load a file and say what came of it."""
+    """Load a file and return the outcome."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -131,7 +131,7 @@ def test_a_newer_format_and_another_kind_are_refused(tmp_path):
         skemd.load(tmp_path / "other")
 
 
-# Whoever changes a file on purpose can seal it again
+# Someone who changes a file on purpose can seal it again
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_the_papers_comparison_is_printed_drawn_and_written(tmp_path):
     assert ratios[0]["paper_ratio"] == pytest.approx(0.953 / 1.34, rel=1e-5)
     for name in ("profiles.png", "links.png"):
         assert written[name].stat().st_size > 10_000
-    # What came from the cache is the same, byte by byte.
+    # The result from the cache is the same, byte by byte.
     for name in written.keys() - {"profiles.png", "links.png"}:
         again = (tmp_path / "two" / name).read_bytes()
         assert again == written[name].read_bytes(), name
