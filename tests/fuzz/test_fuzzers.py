@@ -50,8 +50,8 @@ def test_nothing_is_found_in_the_readers():
 
 @pytest.mark.exhaustive
 def test_nothing_is_found_in_saved_estimators():
-    said = fuzzed("fuzz_saved", "--files", 2_000, "--seed", 1)
-    assert "no finding in 2,000 files (saved estimators)" in said
+    said = fuzzed("fuzz_saved", "--files", 3_000, "--seed", 1)
+    assert "no finding in 3,000 files (saved estimators)" in said
     # Some files must make sense after their change.
     (n_loaded,) = [
         int(part.split()[-2]) for part in said.split(",") if part.endswith(" loaded")
