@@ -298,7 +298,7 @@ def test_on_a_line_the_learned_emd_is_fitted_inside(monkeypatch):
 
     def tiny(**parameters):
         made.update(parameters)
-        small = {"n_conv_layers": 0, "n_dense_units": 4, "n_refinements": 1}
+        small = {"head": "bounded", "n_conv_layers": 0, "n_dense_units": 4}
         return tiny_regressor(**{**parameters, **small, "random_state": 0})
 
     # The full-size regressor would take most of this file's time.
