@@ -9,6 +9,7 @@ import numpy as np
 import ot
 import pytest
 from engines import skip_without_simplex
+from exhaustive import rarely
 from sklearn.base import clone
 from small_data import small_wafers, tiny_autoencoder, weights_are_equal
 
@@ -43,11 +44,6 @@ each_geometry = pytest.mark.parametrize(
     ids=lambda geometry: geometry.name,
 )
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="compiles with jax")
-
-
-def rarely(*values):
-    """Return values that only the exhaustive run takes."""
-    return [pytest.param(value, marks=pytest.mark.exhaustive) for value in values]
 
 
 def values_and_gradients(loss, *sides):
