@@ -11,6 +11,7 @@ import cloudpickle
 import joblib
 import numpy as np
 import pytest
+from exhaustive import rarely
 from processes import run_python
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -166,9 +167,7 @@ def test_a_wafer_without_charge_gives_zeros(method):
     np.testing.assert_array_equal(run(X), expected)
 
 
-@pytest.mark.parametrize(
-    "latent_bits", [pytest.param(1, marks=pytest.mark.exhaustive), 3, 8]
-)
+@pytest.mark.parametrize("latent_bits", [*rarely(1), 3, 8])
 def test_codes_of_few_bits_lie_on_their_grid(latent_bits):
     X = small_wafers(seed=1)
     autoencoder = copy.deepcopy(fitted_autoencoder(latent_bits))
@@ -298,7 +297,7 @@ def test_on_a_line_the_learned_emd_is_fitted_inside(monkeypatch):
 
     def tiny(**parameters):
         made.update(parameters)
-        small = {"n_conv_layers": 0, "n_dense_units": 4, "n_refinements": 1}
+        small = {"head": "bounded", "n_conv_layers": 0, "n_dense_units": 4}
         return tiny_regressor(**{**parameters, **small, "random_state": 0})
 
     # The full-size regressor would take most of this file's time.

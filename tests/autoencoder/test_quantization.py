@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from exhaustive import rarely
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -48,15 +49,7 @@ FORMATS = [
     FixedPoint(3, 5, signed=False),
     *(FixedPoint(bits, 1, signed=False) for bits in LATENT_BITS.values()),
 ]
-each_link_count = pytest.mark.parametrize(
-    "links",
-    [
-        pytest.param(2, marks=pytest.mark.exhaustive),
-        3,
-        pytest.param(4, marks=pytest.mark.exhaustive),
-        5,
-    ],
-)
+each_link_count = pytest.mark.parametrize("links", [*rarely(2, 4), 3, 5])
 only_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="takes jax's gradients"
 )

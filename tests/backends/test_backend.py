@@ -1,4 +1,4 @@
-"""Which Keras backend runs: each case in a process of its own."""
+"""Which Keras backend runs: what is chosen, and processes that start with it."""
 
 import importlib.util
 import json
@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from processes import run_python
 from repository import HELPERS, ROOT
+
+from skemd._backend import _chosen_backend
 
 SHOW_BACKEND = (
     "from skemd._backend import keras; print(keras.backend.backend(), end='')"
@@ -29,34 +31,58 @@ def backend_of(outcome):
     return outcome.stdout
 
 
-def test_jax_runs_where_nobody_has_chosen(tmp_path):
-    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "jax"
-    # Keras may have written a file by itself by now, which is nobody's choice.
-    config = tmp_path / "keras.json"
-    if config.exists():
-        assert json.loads(config.read_text())["backend"] == "tensorflow"
-    else:
-        written = {
-            "floatx": "float32",
-            "epsilon": 1e-07,
-            "backend": "tensorflow",
-            "image_data_format": "channels_last",
-        }
-        config.write_text(json.dumps(written, indent=4))
-    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "jax"
+WRITTEN_BY_KERAS = {
+    "floatx": "float32",
+    "epsilon": 1e-07,
+    "backend": "tensorflow",
+    "image_data_format": "channels_last",
+}
 
 
+@pytest.mark.parametrize(
+    ("variable", "file", "chosen"),
+    [
+        ("", None, None),
+        ("numpy", None, "numpy"),
+        ("", {"backend": "numpy"}, "numpy"),
+        ("numpy", {"backend": "torch"}, "numpy"),
+        ("", {"floatx": "float32"}, None),
+        # Nobody has chosen what Keras writes by itself.
+        ("", WRITTEN_BY_KERAS, None),
+    ],
+)
+def test_the_environment_variable_goes_before_the_file(
+    variable, file, chosen, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_BACKEND", variable)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    if file is not None:
+        (tmp_path / "keras.json").write_text(json.dumps(file, indent=4))
+    assert _chosen_backend()[0] == chosen
+
+
+def test_jax_runs_where_nobody_has_chosen(tmp_path, monkeypatch):
+    assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "jax"
+    # Keras may have written a file by itself by now.
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert _chosen_backend() == (None, None)
+
+
+@pytest.mark.exhaustive
 def test_a_backend_in_the_file_is_respected(tmp_path):
     (tmp_path / "keras.json").write_text('{"backend": "numpy"}')
     assert backend_of(run_with_home(SHOW_BACKEND, tmp_path)) == "numpy"
 
 
+@pytest.mark.exhaustive
 def test_the_environment_variable_beats_the_file(tmp_path):
     (tmp_path / "keras.json").write_text('{"backend": "torch"}')
     outcome = run_with_home(SHOW_BACKEND, tmp_path, KERAS_BACKEND="numpy")
     assert backend_of(outcome) == "numpy"
 
 
+@pytest.mark.exhaustive
 def test_a_keras_that_is_already_imported_wins(tmp_path):
     code = (
         "import os, keras\n"

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from encoders import try_images, with_wide_weights
+from exhaustive import rarely
 from repository import ROOT
 from small_data import small_wafers, tiny_autoencoder
 
@@ -35,10 +36,7 @@ def test_not_one_of_100_000_wafers_differs(links):
     "formats",
     [
         {"latent_bits": 9, "weight_bits": 6, "weight_integer_bits": 1},
-        pytest.param(
-            {"latent_bits": 4, "weight_bits": 5, "weight_integer_bits": 1},
-            marks=pytest.mark.exhaustive,
-        ),
+        *rarely({"latent_bits": 4, "weight_bits": 5, "weight_integer_bits": 1}),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from exhaustive import rarely
 
 from skemd import layers
 from skemd._backend import keras
@@ -62,7 +63,7 @@ def with_gradients(function, values):
 @each_layer
 @pytest.mark.parametrize(
     "case",
-    [*CASES, *(pytest.param(c, marks=pytest.mark.exhaustive) for c in RARE_CASES)],
+    [*CASES, *rarely(*RARE_CASES)],
     ids=str,
 )
 def test_grid_convolutions_and_their_gradients_equal_those_of_keras(layer_type, case):

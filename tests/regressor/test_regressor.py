@@ -510,14 +510,8 @@ def test_the_potential_head_learns_the_distances_that_are_given():
     assert np.median(regressor.predict(pairs) / y) == pytest.approx(1.5, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "n_cells",
-    [
-        pytest.param(1, marks=pytest.mark.exhaustive),
-        2,
-        pytest.param(5, marks=pytest.mark.exhaustive),
-    ],
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("n_cells", [1, 2, 5])
 def test_the_potential_head_works_on_few_cells(n_cells):
     pairs = small_wafers(40, n_cells=2 * n_cells) + 1
     regressor = tiny_regressor(head="potential", geometry="line").fit(pairs)

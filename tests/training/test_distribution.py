@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="keras.distribution shares data on jax"
 )
 
-TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+XLA_FLAGS = os.environ.get("XLA_FLAGS", "")
+TWO_DEVICES = {"XLA_FLAGS": f"{XLA_FLAGS} --xla_force_host_platform_device_count=2"}
 TRAIN = """
 import json, sys, warnings
 warnings.simplefilter("error")
