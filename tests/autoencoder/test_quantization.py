@@ -501,7 +501,9 @@ def test_fit_names_dead_components_and_warns():
     autoencoder = chip(2, learning_rate=50.0, epochs=6)
     with pytest.warns(UserWarning, match="components of the code are dead") as caught:
         autoencoder.fit(small_wafers())
-    assert caught[0].filename == __file__
+    # Keras warns of its own on some backends.
+    ours = [warning for warning in caught if "are dead" in str(warning.message)]
+    assert [warning.filename for warning in ours] == [__file__]
     codes = autoencoder.transform(small_wafers())
     constant = np.flatnonzero(np.ptp(codes, axis=0) == 0)
     assert autoencoder.dead_components_.tolist() == constant.tolist()
