@@ -78,8 +78,8 @@ def check_container(X, name):
     Raises
     ------
     ValueError
-        If entries are masked or are times, or if numbered columns of a table, such as
-        CALQ_0 to CALQ_47, are out of order.
+        If entries are masked or are times, if rows are lost in double precision, or
+        if numbered columns of a table, such as CALQ_0 to CALQ_47, are out of order.
     """
     if np.ma.is_masked(X):
         raise ValueError(
@@ -88,6 +88,7 @@ def check_container(X, name):
         )
     if getattr(getattr(X, "dtype", None), "kind", "f") in "mM":
         raise ValueError(f"{name} must hold numbers, not times; got dtype {X.dtype}.")
+    _check_double_holds(X, name)
     last_of = {}
     for column in map(str, getattr(X, "columns", ())):
         prefix, number = re.fullmatch(r"(.*?)(\d*)", column, re.DOTALL).groups()
@@ -99,6 +100,23 @@ def check_container(X, name):
             )
         if number:
             last_of[prefix] = int(number)
+
+
+def _check_double_holds(X, name):
+    """Refuse long doubles that become zero or infinite in double precision."""
+    if getattr(X, "dtype", None) != np.longdouble or X.dtype == np.float64:
+        return
+    double = np.finfo(np.float64)
+    rows = np.abs(np.reshape(X, (len(X), -1) if np.ndim(X) > 1 else (1, -1)))
+    largest = rows.max(axis=1, initial=0)
+    lost = (largest > double.max) & np.isfinite(largest)
+    lost |= (largest > 0) & (largest < double.tiny)
+    if lost.any():
+        raise ValueError(
+            f"Long doubles were passed for {name} that double precision, to which they "
+            f"are converted, cannot hold: {largest[lost][0]!s} in {format_rows(lost)}. "
+            "Choose another unit."
+        )
 
 
 def as_numbers(X, name, dtype=np.float64):

@@ -104,6 +104,12 @@ BAD_DATA = {
     "one wafer as a row": (lambda X: X[0], ValueError, "Reshape your data"),
     "nothing": (lambda X: None, ValueError, "Input contains NaN|NoneType|2D array"),
 }
+if np.finfo(np.longdouble).max > LARGEST:
+    BAD_DATA["long doubles that vanish in double precision"] = (
+        lambda X: X.astype(np.longdouble) * np.longdouble("1e-4900"),
+        ValueError,
+        "double precision.*cannot hold: [0-9.]+e-4[0-9]+ in rows 0, .*another unit",
+    )
 each_bad_data = pytest.mark.parametrize("kind", BAD_DATA)
 
 

@@ -63,7 +63,7 @@ def test_predictions_do_not_depend_on_the_order_of_a_pair(head):
 
 
 @each_head
-@pytest.mark.parametrize("factor", [1e-200, 0.37, 1e200])
+@pytest.mark.parametrize("factor", [1e-300, 0.37, 1e300])
 def test_predictions_do_not_depend_on_the_scale_of_the_charges(head, factor):
     pairs, _ = small_pairs(seed=1)
     scaled = pairs.copy()
