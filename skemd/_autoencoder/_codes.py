@@ -7,9 +7,8 @@ import numpy as np
 from sklearn.utils import check_array
 
 from skemd._checks import check_container, format_rows
-from skemd._number_formats._links import MODULE_SUM
 
-__all__ = ["check_decoded", "checked_codes", "split_sums", "with_sent_sums"]
+__all__ = ["check_decoded", "checked_codes", "split_sums"]
 
 
 def checked_codes(X, autoencoder, n_numbers):
@@ -56,35 +55,13 @@ def check_decoded(images, codes):
         )
 
 
-def with_sent_sums(codes, sums):
-    """Append the wafers' sums to codes, as the values that the chip sends.
-
-    Parameters
-    ----------
-    codes : ndarray of float32 of shape (n_samples, n_components)
-        The codes.
-    sums : ndarray of shape (n_samples,)
-        In CALQ counts.
-
-    Returns
-    -------
-    codes : ndarray of float32 of shape (n_samples, n_components + 1)
-        The last column holds the sums, rounded down to an integer and then to a float
-        of 5 bits of exponent and 4 of mantissa.
-    """
-    # A sum may be larger than any integer holds.
-    counts = np.minimum(sums, MODULE_SUM.highest).astype(np.int64)
-    sent = MODULE_SUM.decode(MODULE_SUM.encode(counts))
-    return np.column_stack([codes, sent.astype(np.float32)])
-
-
 def split_sums(codes):
     """Take the sums from the end of codes.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_components + 1)
-        As :func:`with_sent_sums` gives them.
+        With the sums as the chip sends them in the last column.
 
     Returns
     -------

@@ -2,25 +2,44 @@
 
 Each stage has its own format, and the published encoders differ in some of them.
 Formats that contradict each other, or that float32 cannot reproduce exactly, are
-refused.
+refused. So is what ECON-T does not have, if the encoder is trained in its arithmetic.
 """
 
-from skemd._checks import check_number
+from skemd._checks import check_choice, check_number
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._links import (
     CHIP_ACCUMULATOR,
     CHIP_INPUT,
     CHIP_WEIGHT_BITS,
     LINK_FORMATS,
+    N_COMPONENTS,
     room_for_code,
 )
+from skemd.firmware._chip._front_end import FRONT_ENDS
+from skemd.geometry import hgcal_wafer
 
-__all__ = ["FORMATS", "check_exact", "encoder_formats"]
+__all__ = [
+    "FORMATS",
+    "check_arithmetic",
+    "check_chip_layout",
+    "check_chip_shape",
+    "check_exact",
+    "encoder_formats",
+]
 
 # The stages of the encoder that may have a format, as the network's builder calls them.
 FORMATS = ("input_format", "weight_format", "accumulator_format", "latent_format")
 # float32 is exact for whole numbers of up to so many bits.
 FLOAT32_BITS = 24
+# What ECON-T's encoder is made of, as the estimator's parameters; and its layout.
+_CHIP_SHAPE = {
+    "n_components": N_COMPONENTS,
+    "n_filters": 8,
+    "kernel_size": 3,
+    "strides": 2,
+}
+_CHIP_LAYOUT = "8x8"
+_OR_EXACT = "or pass arithmetic='exact', which rounds each sum once, in any format."
 
 
 def encoder_formats(
@@ -32,6 +51,7 @@ def encoder_formats(
     input_bits=None,
     accumulator_bits=None,
     n_output_links=None,
+    arithmetic="exact",
 ):
     """Return the formats of the encoder's stages.
 
@@ -43,6 +63,8 @@ def encoder_formats(
         The parameters of :class:`skemd.EMDAutoencoder`.
     n_output_links : int or None
         Sets the formats whose own parameter is None.
+    arithmetic : {"exact", "chip"}, default="exact"
+        With "chip" the chip's formats are the only ones, and sums have none.
 
     Returns
     -------
@@ -53,7 +75,7 @@ def encoder_formats(
     ------
     ValueError
         If a parameter is not a number of bits or a format, or a code does not fit the
-        links.
+        links, or the chip has another format.
     """
     if n_output_links is not None:
         check_number(n_output_links, "n_output_links", low=2, high=5, integer=True)
@@ -61,7 +83,7 @@ def encoder_formats(
             latent_bits = LINK_FORMATS[n_output_links].bits
         weight_bits = CHIP_WEIGHT_BITS if weight_bits is None else weight_bits
         input_bits = CHIP_INPUT if input_bits is None else input_bits
-        if accumulator_bits is None:
+        if accumulator_bits is None and arithmetic == "exact":
             accumulator_bits = CHIP_ACCUMULATOR
     formats = {
         "input_format": _format(input_bits, "input_bits", CHIP_INPUT),
@@ -72,8 +94,81 @@ def encoder_formats(
         "latent_format": _format(latent_bits, "latent_bits", LINK_FORMATS[5]),
     }
     if n_output_links is not None:
-        _check_fits_links(n_components, latent_bits, n_output_links)
+        code_bits = formats["latent_format"].bits
+        _check_fits_links(n_components, code_bits, n_output_links)
+    if arithmetic == "chip":
+        _check_chip_formats(formats)
     return formats
+
+
+def check_chip_shape(autoencoder):
+    """Check that parameters ask for the encoder that ECON-T has.
+
+    Parameters
+    ----------
+    autoencoder : EMDAutoencoder
+        Its parameters.
+
+    Raises
+    ------
+    ValueError
+        If one of them asks for another.
+    """
+    for name, expected in _CHIP_SHAPE.items():
+        found = getattr(autoencoder, name)
+        if found != expected:
+            raise ValueError(
+                f"n_output_links trains the encoder of the chip, which has {name}="
+                f"{expected}; got {name}={found}. Leave it at that, {_OR_EXACT}"
+            )
+
+
+def check_chip_layout(layout, geometry):
+    """Check that images are those of ECON-T.
+
+    Parameters
+    ----------
+    layout : Layout
+        How cells lie in the images.
+    geometry : Geometry
+        The geometry of the cells, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they lie otherwise.
+    """
+    if layout != hgcal_wafer().layout(_CHIP_LAYOUT):
+        raise ValueError(
+            "n_output_links trains the encoder of the chip, which sees the wafer's 48 "
+            f"trigger cells in the layout {_CHIP_LAYOUT!r}; got images of shape "
+            f"{layout.shape} of the {geometry.name} geometry. Pass wafers in rows of "
+            f"cells, layout={_CHIP_LAYOUT!r} and geometry='wafer', {_OR_EXACT}"
+        )
+
+
+def check_arithmetic(arithmetic, front_end):
+    """Check the parameters that choose the arithmetic and the front end."""
+    check_choice(arithmetic, "arithmetic", ("chip", "exact"))
+    if front_end is not None:
+        check_choice(front_end, "front_end", (*FRONT_ENDS, None))
+
+
+def _check_chip_formats(formats):
+    expected = {
+        "weight_format": ("weight_bits", FixedPoint(CHIP_WEIGHT_BITS, 0)),
+        "input_format": ("input_bits", CHIP_INPUT),
+        "accumulator_format": ("accumulator_bits", None),
+    }
+    bits = formats["latent_format"].bits
+    expected["latent_format"] = ("latent_bits", FixedPoint(bits, 1, signed=False))
+    for stage, (parameter, of_chip) in expected.items():
+        if formats[stage] != of_chip:
+            raise ValueError(
+                f"n_output_links trains in the arithmetic of the chip, whose {stage} "
+                f"is {of_chip}; {parameter} asks for {formats[stage]}. Leave "
+                f"{parameter} out, {_OR_EXACT}"
+            )
 
 
 def check_exact(formats, n_conv_products, n_dense_products):

@@ -18,20 +18,27 @@ from skemd._autoencoder._codes import (
     check_decoded,
     checked_codes,
     split_sums,
-    with_sent_sums,
 )
 from skemd._autoencoder._dead_components import (
     dead_components,
     warn_of_dead_components,
 )
-from skemd._autoencoder._encoder_formats import FORMATS, check_exact, encoder_formats
+from skemd._autoencoder._encoder_formats import (
+    FORMATS,
+    check_arithmetic,
+    check_chip_layout,
+    check_chip_shape,
+    check_exact,
+    encoder_formats,
+)
 from skemd._autoencoder._fit import trained_network
+from skemd._autoencoder._inputs import NetworkInputs
 from skemd._autoencoder._loss import clone_that_shares
 from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
 from skemd._backend import keras
 from skemd._checks import check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
-from skemd._input._scaling import encoder_images, row_sums, with_sums
+from skemd._input._scaling import row_sums, with_sums
 from skemd._input._wafers import (
     check_charges,
     is_lenient,
@@ -49,6 +56,7 @@ from skemd._training._options import (
     check_training_parameters,
 )
 from skemd.distance._exact import solve_pairs
+from skemd.firmware._chip._front_end import FRONT_ENDS, pedestal
 from skemd.geometry import Geometry, Layout
 
 __all__ = ["EMDAutoencoder"]
@@ -200,6 +208,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "typical_sum_": int | float,
         "dead_components_": np.ndarray,
         "emd_regressor_": EMDRegressor | None,
+        "arithmetic_": str,
+        "front_end_": str | None,
+        "n_output_links_": int | None,
         **{f"{name}_": FixedPoint | None for name in FORMATS},
         "_returns_images": bool,
         "_encodes_sum": bool,
@@ -215,7 +226,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "input_bits": int | FixedPoint | None,
         "accumulator_bits": int | FixedPoint | None,
         "n_output_links": int | None,
-        "encode_sum": bool,
+        "arithmetic": str,
+        "front_end": str | None,
+        "encode_sum": bool | None,
         "float_fraction": int | float,
         "n_filters": int,
         "kernel_size": int,
@@ -238,7 +251,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         input_bits=None,
         accumulator_bits=None,
         n_output_links=None,
-        encode_sum=False,
+        arithmetic="chip",
+        front_end="LD",
+        encode_sum=None,
         float_fraction=0.0,
         n_filters=8,
         kernel_size=3,
@@ -265,6 +280,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.input_bits = input_bits
         self.accumulator_bits = accumulator_bits
         self.n_output_links = n_output_links
+        self.arithmetic = arithmetic
+        self.front_end = front_end
         self.encode_sum = encode_sum
         self.float_fraction = float_fraction
         self.n_filters = n_filters
@@ -317,7 +334,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         UserWarning
             If components of the code are dead; in floating point from 1,000 wafers on.
         """
-        formats = self._checked_formats()
+        arithmetic, formats = self._checked_roundings()
         X, geometry, layout_name = validated_cells(
             self,
             X,
@@ -327,13 +344,18 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         layout = resolve_layout(geometry, layout_name or self.layout)
+        inputs = self._inputs_of(layout, arithmetic)
+        if arithmetic == "chip":
+            check_chip_layout(layout, geometry)
+            # Charges beyond the chip's counts are found before any work.
+            inputs.sent_sums(X)
         n_products = products_per_sum(
             layout.shape, self.n_filters, self.kernel_size, self.strides
         )
         check_exact(formats, *n_products)
         with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
             network, result, codes, regressor = trained_network(
-                self, X, formats, geometry, layout, checkpoint
+                self, X, formats, geometry, inputs, checkpoint
             )
             self.network_ = network
             self.history_ = result.history
@@ -345,8 +367,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self.layout_ = layout
             for name, number_format in formats.items():
                 setattr(self, f"{name}_", number_format)
+            self.arithmetic_ = arithmetic
+            self.front_end_ = inputs.front_end
+            self.n_output_links_ = self.n_output_links
             self._returns_images = layout_name is not None
-            self._encodes_sum = bool(self.encode_sum)
+            self._encodes_sum = self._will_encode_sum(arithmetic)
             self._n_features_out = self.n_components + self._encodes_sum
             # A regressor that was fitted here has warned by itself.
             self._interruption = result.interruption or getattr(
@@ -489,14 +514,19 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _checked_formats(self):
-        """Check all parameters, and return the formats that they ask for."""
+    def _checked_roundings(self):
+        """Check all parameters, and return the arithmetic and formats they ask for."""
         check_training_parameters(self)
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.strides, "strides", low=1, integer=True)
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
-        check_flag(self.encode_sum, "encode_sum")
-        return encoder_formats(
+        if self.encode_sum is not None:
+            check_flag(self.encode_sum, "encode_sum")
+        check_arithmetic(self.arithmetic, self.front_end)
+        arithmetic = "exact" if self.n_output_links is None else self.arithmetic
+        if arithmetic == "chip":
+            check_chip_shape(self)
+        formats = encoder_formats(
             n_components=self.n_components,
             latent_bits=self.latent_bits,
             weight_bits=self.weight_bits,
@@ -504,7 +534,27 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             input_bits=self.input_bits,
             accumulator_bits=self.accumulator_bits,
             n_output_links=self.n_output_links,
+            arithmetic=arithmetic,
         )
+        return arithmetic, formats
+
+    def _will_encode_sum(self, arithmetic):
+        if self.encode_sum is not None:
+            return bool(self.encode_sum)
+        return arithmetic == "chip" and self.front_end is not None
+
+    def _inputs_of(self, layout, arithmetic):
+        """Return how wafers become inputs, from the parameters."""
+        if arithmetic == "exact":
+            return NetworkInputs(layout)
+        tells_sum = self._will_encode_sum(arithmetic)
+        return NetworkInputs(layout, arithmetic, self.front_end, tells_sum)
+
+    @property
+    def _inputs(self):
+        """How wafers become inputs of the fitted network."""
+        tells_sum = self._encodes_sum and self.arithmetic_ == "chip"
+        return NetworkInputs(self.layout_, self.arithmetic_, self.front_end_, tells_sum)
 
     def _validated(self, X, allow_empty=True):
         X, _, _ = validated_cells(
@@ -513,16 +563,28 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return X
 
     def _encoded(self, X):
-        codes = self.network_.predict(encoder_images(X, self.layout_), ENCODER)
-        codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
-        return with_sent_sums(codes, row_sums(X)) if self._encodes_sum else codes
+        inputs = self._inputs
+        codes = self.network_.predict(inputs.images(X), ENCODER)
+        if self.front_end_ is None:
+            # The front end leaves no wafer without charge.
+            codes = np.where(X.any(axis=1, keepdims=True), codes, np.float32(0))
+        if not self._encodes_sum:
+            return codes
+        return np.column_stack([codes, inputs.sent_sums(X).astype(np.float32)])
 
     def _decoded(self, codes, sums):
-        images = self.network_.predict(codes, DECODER)
+        told = self._inputs.conditions(sums)
+        images = self.network_.predict(np.column_stack([codes, told]), DECODER)
         check_decoded(images, codes)
-        cells = with_sums(self.layout_.invert(images), sums)
+        cells = with_sums(self.layout_.invert(images), self._true_sums(sums))
         return self.layout_.apply(cells) if self._returns_images else cells
 
+    def _true_sums(self, sums):
+        """Estimate wafers' own sums from those behind the front end."""
+        if self.front_end_ is None or not self._encodes_sum:
+            return sums
+        empty_cell = pedestal(FRONT_ENDS[self.front_end_])
+        return np.maximum(sums - self.n_features_in_ * empty_cell, empty_cell)
+
     def _reconstructed(self, X, sums):
-        cells = self.network_.predict(encoder_images(X, self.layout_))
-        return with_sums(cells, sums)
+        return with_sums(self.network_.predict(self._inputs(X)), sums)

@@ -5,7 +5,7 @@ import functools
 from skemd._autoencoder._loss import autoencoder_loss, name_of_loss
 from skemd._autoencoder._network import ENCODER, build_autoencoder
 from skemd._autoencoder._quantization import train_quantized
-from skemd._input._scaling import encoder_images, to_leading_bit
+from skemd._input._scaling import to_leading_bit
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
 from skemd._training._network import Network
@@ -15,7 +15,7 @@ from skemd.layers._blocks import seeds_from
 __all__ = ["network_config", "trained_network"]
 
 
-def trained_network(autoencoder, X, formats, geometry, layout, checkpoint):
+def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
     """Train the network of an autoencoder.
 
     Parameters
@@ -28,8 +28,8 @@ def trained_network(autoencoder, X, formats, geometry, layout, checkpoint):
         The formats of the encoder's stages.
     geometry : Geometry
         The geometry of the cells.
-    layout : Layout
-        How the cells lie in the network's images.
+    inputs : NetworkInputs
+        How wafers become inputs of the network.
     checkpoint : Checkpoint
         Where the training leaves its state.
 
@@ -48,14 +48,19 @@ def trained_network(autoencoder, X, formats, geometry, layout, checkpoint):
     loss, regressor = autoencoder_loss(autoencoder, X, geometry, rng, checkpoint)
     # Computed for each batch, since all of them may not fit into the memory.
     cells = LazyRows(to_leading_bit, X)
-    images = LazyRows(functools.partial(encoder_images, layout=layout), X)
-    config = network_config(autoencoder, layout)
+    images = LazyRows(inputs.images, X)
+    config = network_config(autoencoder, inputs)
     network, result = train_quantized(
         Network.untrained(build_autoencoder, config, seeds_from(rng)),
         formats,
+        inputs.arithmetic,
         images,
         functools.partial(
-            train, inputs=images, targets=cells, loss=loss, checkpoint=checkpoint
+            train,
+            inputs=LazyRows(inputs, X),
+            targets=cells,
+            loss=loss,
+            checkpoint=checkpoint,
         ),
         TrainingOptions.of(autoencoder),
         rng=rng,
@@ -66,13 +71,14 @@ def trained_network(autoencoder, X, formats, geometry, layout, checkpoint):
     return network, result, network.predict(images, ENCODER), regressor
 
 
-def network_config(autoencoder, layout):
-    """Return the builder's arguments, without the seeds and the formats."""
+def network_config(autoencoder, inputs):
+    """Return the builder's arguments, without the seeds and the roundings."""
     return {
-        "image_shape": layout.shape,
-        "cell_to_pixel": layout.cell_to_pixel.tolist(),
+        "image_shape": inputs.layout.shape,
+        "cell_to_pixel": inputs.layout.cell_to_pixel.tolist(),
         "n_components": autoencoder.n_components,
         "n_filters": autoencoder.n_filters,
         "kernel_size": autoencoder.kernel_size,
         "strides": autoencoder.strides,
+        "n_conditions": inputs.n_conditions,
     }

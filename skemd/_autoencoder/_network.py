@@ -1,12 +1,14 @@
 """The builder of the networks: the encoder on the chip, the decoder behind the link."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from skemd import layers
 from skemd._backend import keras
 from skemd._input._same_padding import output_grid
+from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer, flattened
 
 __all__ = ["DECODER", "ENCODER", "build_autoencoder", "products_per_sum", "small_image"]
@@ -32,14 +34,16 @@ def build_autoencoder(
     weight_format=None,
     accumulator_format=None,
     latent_format=None,
+    arithmetic="exact",
+    n_conditions=0,
 ):
     """Build the encoder for the chip and the decoder behind the link.
 
     With the defaults of :class:`skemd.EMDAutoencoder` these are the networks of the
     paper: 2,144 and 2,833 parameters for the layout "8x8", 2,288 and 2,979 for
     "4x4x3", where both encoders pass a 4 x 4 image to their dense layer. With formats
-    the encoder rounds as the chip does, in this order: the image; kernel and bias of
-    each layer; each layer's sums, before ReLU; the code.
+    the encoder rounds, in this order: the image; kernel and bias of each layer; each
+    layer's sums, before ReLU; the code.
 
     Parameters
     ----------
@@ -58,12 +62,20 @@ def build_autoencoder(
     input_format, weight_format, accumulator_format, latent_format : FixedPoint or \
             None, default=None
         Formats of the encoder's stages; None for floating point.
+    arithmetic : {"exact", "chip"}, default="exact"
+        With "chip" the encoder rounds down what ECON-T rounds down: the image, every
+        product by itself, and the code. Sums are not rounded, and all formats but that
+        of the sums are needed.
+    n_conditions : int, default=0
+        Numbers that the decoder is told beside the code.
 
     Returns
     -------
     autoencoder : keras.Model
         Takes images and gives cells of shape (n_samples, n_cells). Its submodels
-        `ENCODER` and `DECODER` go from images to codes and from codes to images.
+        `ENCODER` and `DECODER` go from images to codes and from codes to images. With
+        conditions the decoder takes rows of a code and its conditions, and the
+        autoencoder rows of a flattened image and its conditions.
 
     Raises
     ------
@@ -84,14 +96,25 @@ def build_autoencoder(
         weight_format=weight_format,
         accumulator_format=accumulator_format,
         latent_format=latent_format,
+        arithmetic=arithmetic,
     )
     mean_charge = _TYPICAL_SUM / len(cell_to_pixel)
+    n_inputs = n_components + n_conditions
     decoder = _decoder(
-        image_shape, small_shape, n_components, kernel_size, steps, seeds, mean_charge
+        image_shape, small_shape, n_inputs, kernel_size, steps, seeds, mean_charge
     )
     to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **FLOAT32)
-    image = keras.Input(image_shape, name="image", **FLOAT32)
-    return keras.Model(image, to_cells(decoder(encoder(image))), name="autoencoder")
+    if n_conditions == 0:
+        wafer = keras.Input(image_shape, name="image", **FLOAT32)
+        code = encoder(wafer)
+    else:
+        n_pixels = int(np.prod(image_shape))
+        wafer = keras.Input((n_pixels + n_conditions,), name="wafer", **FLOAT32)
+        to_image = keras.layers.Reshape(image_shape, name="image", **FLOAT32)
+        code = keras.ops.concatenate(
+            [encoder(to_image(wafer[:, :n_pixels])), wafer[:, n_pixels:]], axis=1
+        )
+    return keras.Model(wafer, to_cells(decoder(code)), name="autoencoder")
 
 
 def _encoder(
@@ -106,15 +129,22 @@ def _encoder(
     weight_format,
     accumulator_format,
     latent_format,
+    arithmetic,
 ):
     """Return the model from images to codes: a convolution and a dense layer."""
     # Sums are rounded before ReLU, which then is a separate step.
     activation = "relu" if accumulator_format is None else None
+    conv, fraction_bits, rounding = layers.GridConv2D, None, "half_even"
+    if arithmetic == "chip":
+        conv = functools.partial(
+            layers.TruncatingConv2D, fraction_bits=CONV_FRACTION_BITS
+        )
+        fraction_bits, rounding = DENSE_FRACTION_BITS, "floor"
     image = keras.Input(image_shape, name="image", **FLOAT32)
-    x = _rounded(image, input_format, "quantized_image")
+    x = _rounded(image, input_format, "quantized_image", rounding)
     x = conv_layer(
         "conv",
-        layers.GridConv2D,
+        conv,
         n_filters,
         kernel_size,
         steps,
@@ -124,21 +154,26 @@ def _encoder(
     )(x)
     x = flattened(_rounded_relu(x, accumulator_format, "conv"))
     x = dense_layer(
-        n_components, next(seeds), "code", activation, weight_format=weight_format
+        n_components,
+        next(seeds),
+        "code",
+        activation,
+        weight_format=weight_format,
+        fraction_bits=fraction_bits,
     )(x)
     x = _rounded_relu(x, accumulator_format, "code")
-    x = _rounded(x, latent_format, "quantized_code")
+    x = _rounded(x, latent_format, "quantized_code", rounding)
     return keras.Model(image, x, name=ENCODER)
 
 
 def _decoder(
-    image_shape, small_shape, n_components, kernel_size, steps, seeds, mean_charge
+    image_shape, small_shape, n_inputs, kernel_size, steps, seeds, mean_charge
 ):
     """Return the model from codes to images: the encoder's layers in reverse."""
     height, width, channels = image_shape
-    code = keras.Input((n_components,), name="code", **FLOAT32)
-    n_inputs = int(np.prod(small_shape))
-    x = dense_layer(n_inputs, next(seeds), "dense", "relu")(code)
+    code = keras.Input((n_inputs,), name="code", **FLOAT32)
+    n_units = int(np.prod(small_shape))
+    x = dense_layer(n_units, next(seeds), "dense", "relu")(code)
     x = keras.layers.Reshape(small_shape, name="reshape", **FLOAT32)(x)
     x = conv_layer(
         "deconv",
@@ -209,11 +244,11 @@ def products_per_sum(image_shape, n_filters, kernel_size, strides):
     return kernel_size**2 * image_shape[2], int(np.prod(small_shape))
 
 
-def _rounded(x, number_format, name):
+def _rounded(x, number_format, name, rounding="half_even"):
     if number_format is None:
         return x
     return layers.StraightThroughQuantizer(
-        **dataclasses.asdict(number_format), name=name, **FLOAT32
+        **dataclasses.asdict(number_format), rounding=rounding, name=name, **FLOAT32
     )(x)
 
 

@@ -30,7 +30,7 @@ _MOST_SATURATION = 4
 
 
 def train_quantized(
-    network, formats, images, run, options, *, rng, float_fraction, label
+    network, formats, arithmetic, images, run, options, *, rng, float_fraction, label
 ):
     """Train in floating point, then with the encoder's formats, if there are any.
 
@@ -40,6 +40,8 @@ def train_quantized(
         An autoencoder without formats, untrained.
     formats : dict of str to FixedPoint or None
         The formats of the encoder's stages, by the names that the builder gives them.
+    arithmetic : {"chip", "exact"}
+        What else it rounds, as the builder takes it.
     images : ndarray of shape (n_samples, height, width, channels)
         The images on which the network trains.
     run : callable
@@ -75,9 +77,11 @@ def train_quantized(
             label=f"{label} in floating point",
             stage="floating_point",
         )
-    equalize_ranges(network, images, formats["weight_format"], formats["latent_format"])
+    weight_format, latent_format = formats["weight_format"], formats["latent_format"]
+    equalize_ranges(network, images, weight_format, latent_format, arithmetic)
     weights = network.pull_weights().weights
-    network = Network(build_autoencoder, {**network.config, **formats}, weights)
+    config = {**network.config, **formats, "arithmetic": arithmetic}
+    network = Network(build_autoencoder, config, weights)
     if result.interruption is None:
         options = dataclasses.replace(options, epochs=options.epochs - n_float)
         last = run(network.model, options=options, rng=rng, label=label)
@@ -91,7 +95,7 @@ def train_quantized(
     return network, result
 
 
-def equalize_ranges(network, images, weight_format, latent_format):
+def equalize_ranges(network, images, weight_format, latent_format, arithmetic="exact"):
     """Rescale filters and components of a floating-point network in place.
 
     Components that are dead, or that rounding would kill, are turned on as well, and
@@ -106,21 +110,31 @@ def equalize_ranges(network, images, weight_format, latent_format):
         The images on which it trains.
     weight_format, latent_format : FixedPoint or None
         The formats to come. Without one for the weights only components are scaled.
+    arithmetic : {"chip", "exact"}, default="exact"
+        Whether codes will be rounded down, or to the nearest number.
     """
+    highest, smallest = _range_of_codes(latent_format, arithmetic)
     conv, code = layers_with_weights(network.submodel(ENCODER))
     dense, *_ = layers_with_weights(network.submodel(DECODER))
     if weight_format is not None:
         _equalize_filters(conv, code, _PART_OF_RANGE * weight_format.highest)
     codes = network.predict(images, submodel=ENCODER)
-    codes = codes * _equalize_components(
-        code, dense, codes, weight_format, latent_format
-    )
+    codes = codes * _equalize_components(code, dense, codes, weight_format, highest)
     # A component that rounds to zero for every wafer is as dead as one that is zero.
-    dead = codes.max(axis=0) <= (latent_format.step / 2 if latent_format else 0)
+    dead = codes.max(axis=0) <= smallest
     if dead.any():
         _revive(code, dense, dead)
         codes = network.predict(images, submodel=ENCODER)
-        _equalize_components(code, dense, codes, weight_format, latent_format)
+        _equalize_components(code, dense, codes, weight_format, highest)
+
+
+def _range_of_codes(latent_format, arithmetic):
+    """Return the largest code that does not saturate, and the largest that is lost."""
+    if latent_format is None:
+        return np.inf, 0
+    if arithmetic == "chip":
+        return latent_format.highest + latent_format.step, latent_format.step
+    return latent_format.highest, latent_format.step / 2
 
 
 def _revive(code, dense, dead):
@@ -128,7 +142,9 @@ def _revive(code, dense, dead):
     sign = np.where(dead, -1, 1)
     code.set_weights([weight * sign for weight in weights_of(code)])
     kernel, bias = weights_of(dense)
-    dense.set_weights([np.where(dead[:, None], 0, kernel), bias])
+    # Behind the components the decoder may be told conditions.
+    kernel[: len(dead)][dead] = 0
+    dense.set_weights([kernel, bias])
 
 
 def _equalize_filters(conv, code, highest):
@@ -142,22 +158,21 @@ def _equalize_filters(conv, code, highest):
     code.set_weights([code_kernel / by_filter[:, None], code_bias])
 
 
-def _equalize_components(code, dense, codes, weight_format, latent_format):
+def _equalize_components(code, dense, codes, weight_format, highest_code):
     kernel, bias = weights_of(code)
     dense_kernel, dense_bias = weights_of(dense)
-    factors = np.full(len(bias), np.inf)
-    if latent_format is not None:
-        largest = np.quantile(codes, _CODE_QUANTILE, axis=0)
-        # The quantile of a component that is hardly ever on is zero.
-        largest = np.maximum(largest, codes.max(axis=0) / _MOST_SATURATION)
-        factors = np.minimum(factors, _ratio(latent_format.highest, largest))
+    largest = np.quantile(codes, _CODE_QUANTILE, axis=0)
+    # The quantile of a component that is hardly ever on is zero.
+    largest = np.maximum(largest, codes.max(axis=0) / _MOST_SATURATION)
+    factors = _ratio(highest_code, largest)
     if weight_format is not None:
         largest = np.maximum(np.abs(kernel).max(axis=0), np.abs(bias))
         highest = _PART_OF_RANGE * weight_format.highest
         factors = np.minimum(factors, _ratio(highest, largest))
     factors[~np.isfinite(factors)] = 1
     code.set_weights([kernel * factors, bias * factors])
-    dense.set_weights([dense_kernel / factors[:, None], dense_bias])
+    dense_kernel[: len(factors)] /= factors[:, None]
+    dense.set_weights([dense_kernel, dense_bias])
     return factors
 
 

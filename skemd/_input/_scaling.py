@@ -9,10 +9,13 @@ __all__ = [
     "row_sums",
     "scaled",
     "to_leading_bit",
+    "truncated_pixels",
     "with_sums",
 ]
 
 NORMALIZATIONS = (None, "sum", "msb", "max")
+# Bits of the chip's pixels after the binary point.
+_PIXEL_BITS = 7
 
 
 def normalized(X):
@@ -66,6 +69,25 @@ def scaled(X, normalize):
 def to_leading_bit(X):
     """Return wafers as autoencoders see them: scaled with "msb", in float32."""
     return scaled(X, "msb").astype(np.float32)
+
+
+def truncated_pixels(X):
+    """Return wafers as the chip scales them: with "msb", rounded down to 1/128.
+
+    Parameters
+    ----------
+    X : ndarray of float of shape (n_samples, n_cells)
+        Charges in any unit, not negative.
+
+    Returns
+    -------
+    pixels : ndarray of float32 of shape (n_samples, n_cells)
+        Whole multiples of 1/128 below 2.
+    """
+    _, exponent = np.frexp(row_sums(X)[:, None])
+    # In the type of the charges, since single precision might round up.
+    steps = np.floor(np.ldexp(X, _PIXEL_BITS + 1 - exponent))
+    return np.ldexp(steps.astype(np.float32), -_PIXEL_BITS)
 
 
 def encoder_images(X, layout):

@@ -8,8 +8,11 @@ __all__ = [
     "CHARGE",
     "CHIP_ACCUMULATOR",
     "CHIP_INPUT",
+    "CHIP_SUMS",
     "CHIP_WEIGHT_BITS",
     "CODE_BITS",
+    "CONV_FRACTION_BITS",
+    "DENSE_FRACTION_BITS",
     "HEADER_BITS",
     "LINK_BITS",
     "LINK_FORMATS",
@@ -48,6 +51,12 @@ LINK_FORMATS = {
 CHIP_WEIGHT_BITS = 6
 CHIP_INPUT = FixedPoint(8, 1, signed=False)
 CHIP_ACCUMULATOR = FixedPoint(11, 3)
+# Bits after the binary point that ECON-T keeps of each product: of the convolution and
+# of the dense layer.
+CONV_FRACTION_BITS = 7
+DENSE_FRACTION_BITS = 8
+# Formats that hold every sum of these: of 9 products and the bias, and of 128.
+CHIP_SUMS = (FixedPoint(13, 5), FixedPoint(21, 12))
 
 
 def room_for_code(n_output_links):

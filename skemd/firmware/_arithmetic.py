@@ -7,6 +7,7 @@ rounded once, and saturate, when they are converted to a format.
 import numpy as np
 
 from skemd._input._same_padding import output_grid, same_padding
+from skemd._number_formats._fixed_point import FixedPoint
 
 __all__ = [
     "ExactLayer",
@@ -38,8 +39,8 @@ class ExactLayer:
         The weights' format.
     input_format : FixedPoint
         The format of the inputs.
-    output_format : FixedPoint
-        The format of the outputs.
+    output_format : FixedPoint or None
+        The format of the outputs; None leaves the sums as they are.
 
     Attributes
     ----------
@@ -47,6 +48,8 @@ class ExactLayer:
         Bits of the sums after the binary point.
     largest_sum : int
         No sum, partial sum or product is larger than this in magnitude.
+    output_format : FixedPoint
+        The format of the outputs.
 
     Raises
     ------
@@ -64,10 +67,19 @@ class ExactLayer:
         sums = np.abs(kernel).sum(axis=0) * largest_input + np.abs(bias)
         self.largest_sum = int(sums.max())
         self.fraction = fraction_of(weight_format) + max(shift, 0)
-        self.output_format = output_format
-        check_room(self.largest_sum, self.fraction, output_format)
+        self.output_format = output_format or self.sum_format
+        check_room(self.largest_sum, self.fraction, self.output_format)
         self.kernel = kernel.astype(np.int64)
         self.bias = bias.astype(np.int64)
+
+    @property
+    def sum_format(self):
+        """A format that holds every sum exactly."""
+        bits = self.largest_sum.bit_length() + 1
+        try:
+            return FixedPoint(bits, bits - 1 - self.fraction)
+        except ValueError as error:
+            raise _no_room(self.largest_sum, self.fraction, "a format") from error
 
     def __call__(self, inputs, rounding):
         """Return the sums in the output format, with ReLU.
@@ -109,11 +121,14 @@ def check_room(largest, fraction, number_format):
     """
     growth = max(fraction_of(number_format) - fraction, 0)
     if largest << growth >= _MOST_MAGNITUDE:
-        raise ValueError(
-            f"Sums of {largest.bit_length()} bits, {fraction} of them after the "
-            f"binary point, do not fit {number_format} within 64 bits. Choose "
-            "shorter formats."
-        )
+        raise _no_room(largest, fraction, number_format)
+
+
+def _no_room(largest, fraction, number_format):
+    return ValueError(
+        f"Sums of {largest.bit_length()} bits, {fraction} of them after the binary "
+        f"point, do not fit {number_format} within 64 bits. Choose shorter formats."
+    )
 
 
 def to_format(integers, fraction, number_format, rounding):

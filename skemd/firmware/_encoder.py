@@ -4,9 +4,9 @@ import numpy as np
 
 from skemd._checks import check_choice
 from skemd._input._same_padding import output_grid
-from skemd._input._scaling import encoder_images
+from skemd._input._scaling import encoder_images, truncated_pixels
 from skemd._input._wafers import as_wafers
-from skemd._number_formats._fixed_point import ROUNDINGS
+from skemd._number_formats._links import CHIP_SUMS, CODE_BITS
 from skemd.firmware._arithmetic import (
     ExactLayer,
     check_room,
@@ -14,7 +14,15 @@ from skemd.firmware._arithmetic import (
     patches,
     to_format,
 )
-from skemd.firmware._tensors import checked_format, checked_strides, checked_tensors
+from skemd.firmware._chip._encoder_arithmetic import encode_images
+from skemd.firmware._chip._encoder_weights import WEIGHT_SHAPES, EncoderWeights
+from skemd.firmware._chip._front_end import FRONT_ENDS, seen_charges
+from skemd.firmware._encoder_formats import chip_formats, exact_formats
+from skemd.firmware._tensors import (
+    check_chip_tensors,
+    checked_strides,
+    checked_tensors,
+)
 from skemd.geometry import Layout, hgcal_wafer, line
 
 __all__ = ["IntegerEncoder"]
@@ -34,9 +42,11 @@ _PARAMETERS = {
 class IntegerEncoder:
     """An encoder of one convolution and one dense layer, computed in integers.
 
-    Inputs are rounded to `input_format`. The convolution with its bias is an exact sum,
-    rounded once to `accumulator_format` and followed by ReLU; so is the dense layer.
-    The result is rounded to `latent_format`. Values outside a format saturate.
+    In the arithmetic of the chip pixels, all products one by one, and codes are rounded
+    down; see :doc:`/guide/econt`. In exact arithmetic inputs are rounded to
+    `input_format`. The convolution with its bias is an exact sum, rounded once to
+    `accumulator_format` and followed by ReLU; so is the dense layer. The result is
+    rounded to `latent_format`. Values outside a format saturate.
 
     Parameters
     ----------
@@ -49,31 +59,41 @@ class IntegerEncoder:
         rows, columns, filters.
     dense_bias : array-like of shape (n_components,)
         Its bias.
-    input_format : FixedPoint
+    arithmetic : {"chip", "exact"}, default="chip"
+        "chip" for ECON-T's, whose shapes and formats are the only ones and need not be
+        passed; "exact" for sums that are rounded once, as in QKeras.
+    front_end : {"LD", "HD"} or None, default=None
+        Through which front end of the chip charges in counts pass before, by density;
+        None for charges in any unit.
+    input_format : FixedPoint or None, default=None
         Format of the pixels.
-    weight_format : FixedPoint
+    weight_format : FixedPoint or None, default=None
         Format of all weights, which must be among its numbers.
-    accumulator_format : FixedPoint
-        Format of both layers' sums, signed.
-    latent_format : FixedPoint
-        Format of the codes, unsigned.
+    accumulator_format : FixedPoint, pair of these or None, default=None
+        Format of the sums of the convolution and of the code, signed; where one of the
+        pair is None, these sums are not rounded. Exact arithmetic needs a format or a
+        pair.
+    latent_format : FixedPoint or None, default=None
+        Format of the codes, unsigned. The chip sends up to 9 bits.
     strides : int or (int, int), default=2
         Step of the convolution, down and across. Padding is TensorFlow's 'same': with a
         step of two on an even side, it is only at the bottom and on the right.
-    rounding : {"half_even", "floor"}, default="half_even"
-        How numbers are rounded wherever they are rounded.
+    rounding : {"half_even", "floor"} or None, default=None
+        How numbers are rounded wherever they are rounded. None for "half_even" in exact
+        arithmetic; the chip rounds down.
     layout : skemd.geometry.Layout or None, default=None
         How cells lie in the images; None for the wafer's layout that fits the kernels.
 
     Attributes
     ----------
-    layers : (ExactLayer, ExactLayer)
-        Convolution and dense layer with integer weights.
+    accumulator_formats : (FixedPoint or None, FixedPoint or None)
+        Formats of the sums of the convolution and of the code.
 
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or a weight does not fit its format.
+        If shapes do not fit each other, or a weight does not fit its format, or the
+        chip has another shape or format.
 
     See Also
     --------
@@ -82,16 +102,12 @@ class IntegerEncoder:
     Examples
     --------
     >>> import numpy as np
-    >>> from skemd.firmware import FixedPoint, IntegerEncoder
+    >>> from skemd.firmware import IntegerEncoder
     >>> encoder = IntegerEncoder(
     ...     np.full((3, 3, 1, 8), 0.25),
     ...     np.zeros(8),
     ...     np.full((128, 16), 0.0625),
     ...     np.zeros(16),
-    ...     input_format=FixedPoint(8, 1, signed=False),
-    ...     weight_format=FixedPoint(6, 0),
-    ...     accumulator_format=FixedPoint(11, 3),
-    ...     latent_format=FixedPoint(9, 1, signed=False),
     ... )
     >>> encoder.transform(np.eye(48)).shape
     (48, 16)
@@ -104,31 +120,36 @@ class IntegerEncoder:
         dense_kernel,
         dense_bias,
         *,
-        input_format,
-        weight_format,
-        accumulator_format,
-        latent_format,
+        arithmetic="chip",
+        front_end=None,
+        input_format=None,
+        weight_format=None,
+        accumulator_format=None,
+        latent_format=None,
         strides=2,
-        rounding="half_even",
+        rounding=None,
         layout=None,
     ):
-        self.input_format = checked_format(input_format, "input_format")
-        self.weight_format = checked_format(weight_format, "weight_format")
-        self.accumulator_format = checked_format(
-            accumulator_format, "accumulator_format", signed=True
-        )
-        self.latent_format = checked_format(
-            latent_format, "latent_format", signed=False
-        )
-        check_choice(rounding, "rounding", ROUNDINGS)
-        self.rounding = rounding
+        check_choice(arithmetic, "arithmetic", ("chip", "exact"))
+        if front_end is not None:
+            check_choice(front_end, "front_end", (*FRONT_ENDS, None))
+        self.arithmetic, self.front_end = arithmetic, front_end
+        formats = (input_format, weight_format, accumulator_format, latent_format)
+        checked = chip_formats if arithmetic == "chip" else exact_formats
+        checked = checked(*formats, rounding)
+        self.input_format, self.weight_format = checked.input, checked.weight
+        self.accumulator_formats, self.latent_format = checked.sums, checked.latent
+        self.rounding = checked.rounding
         self.strides = checked_strides(strides)
         tensors = checked_tensors(
             conv_kernel, conv_bias, dense_kernel, dense_bias, self.weight_format
         )
         self.conv_kernel, self.conv_bias, self.dense_kernel, self.dense_bias = tensors
+        if arithmetic == "chip":
+            check_chip_tensors(self)
+        else:
+            self._layers = self._exact_layers()
         self.layout = self._checked_layout(layout)
-        self.layers = self._exact_layers()
 
     @classmethod
     def from_estimator(cls, fitted):
@@ -143,7 +164,8 @@ class IntegerEncoder:
         Returns
         -------
         encoder : IntegerEncoder
-            Its codes are those of ``fitted.transform``, number for number.
+            Of the arithmetic and the front end of the autoencoder. Its codes are those
+            of ``fitted.transform``, number for number, without the sums.
 
         Raises
         ------
@@ -151,8 +173,9 @@ class IntegerEncoder:
             If a part of the encoder is in floating point.
         """
         formats = {name: getattr(fitted, f"{name}_", None) for name in _PARAMETERS}
+        arithmetic = getattr(fitted, "arithmetic_", "exact")
         missing = [name for name, found in formats.items() if found is None]
-        if missing:
+        if missing and arithmetic == "exact":
             raise ValueError(
                 f"This {type(fitted).__name__} was not fitted for the chip: it has no "
                 f"{', '.join(f'{name}_' for name in missing)}. Set "
@@ -169,8 +192,25 @@ class IntegerEncoder:
         return cls(
             *map(quantize, weights),
             **formats,
+            arithmetic=arithmetic,
+            front_end=fitted.front_end_,
             strides=tuple(conv.strides),
             layout=fitted.layout_,
+        )
+
+    @property
+    def weights(self):
+        """The weights as the chip holds them, in steps of 1/32."""
+        tensors = (
+            self.conv_kernel,
+            self.conv_bias,
+            self.dense_kernel,
+            self.dense_bias,
+        )
+        shaped = zip(tensors, WEIGHT_SHAPES, strict=True)
+        steps = self.weight_format.to_integers
+        return EncoderWeights(
+            *(steps(values).reshape(shape) for values, shape in shaped)
         )
 
     def transform(self, X):
@@ -179,9 +219,9 @@ class IntegerEncoder:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images
-            Charges of the cells in any unit. They are divided by the power of two at or
-            below their sum, in single precision, as on the chip and in
-            `EMDAutoencoder`; a wafer without charge gives zeros. Images of shape
+            Charges of the cells, in counts if there is a front end, else in any unit;
+            a wafer without charge then gives zeros. They are divided by the power of
+            two at or below their sum, as in `EMDAutoencoder`. Images of shape
             (n_samples, height, width, channels) are used as they are, so normalize them
             first, with ``WaferRemapper(normalize="msb")`` or `normalize_on_chip`.
 
@@ -226,37 +266,58 @@ class IntegerEncoder:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells)
-            Charges of the cells in any unit.
+            Charges of the cells, in counts if there is a front end.
 
         Returns
         -------
         images : ndarray of float32 of shape (n_samples, height, width, channels)
-            Pure numbers: charges divided by the power of two at or below their sum.
+            Pure numbers: charges behind the front end, divided by the power of two at
+            or below their sum; for the chip in whole steps of 1/128.
 
         Raises
         ------
         ValueError
             If `X` does not hold wafers of this encoder's layout.
         """
-        return encoder_images(self._checked_cells(X), self.layout)
+        return self._images(self._checked_cells(X))
+
+    @property
+    def sum_formats(self):
+        """Formats that hold the sums of both layers before they are rounded."""
+        if self.arithmetic == "chip":
+            return CHIP_SUMS
+        return tuple(layer.sum_format for layer in self._layers)
 
     @property
     def image_shape(self):
         """Height, width and channels of the images."""
         return self._known_layout().shape
 
+    def _images(self, cells):
+        seen = seen_charges(cells, self.front_end)
+        if self.arithmetic == "chip":
+            return self.layout.apply(truncated_pixels(seen))
+        return encoder_images(seen, self.layout)
+
     def _encoded(self, images):
         pixels = self.input_format.to_integers(images, self.rounding)
+        if self.arithmetic == "chip":
+            columns = np.moveaxis(pixels[..., 0], 0, -1).astype(np.int32)
+            codes = encode_images(columns, self.weights)
+            # The keep mask takes the top bits.
+            return codes >> (CODE_BITS - self.latent_format.bits)
         seen = patches(pixels, self.conv_kernel.shape[:2], self.strides)
-        conv, dense = self.layers
+        conv, dense = self._layers
         features = conv(seen, self.rounding)
         sums = dense(features.reshape(len(images), -1), self.rounding)
-        fraction = fraction_of(self.accumulator_format)
+        fraction = fraction_of(dense.output_format)
         return to_format(sums, fraction, self.latent_format, self.rounding)
 
     def _encoded_cells(self, cells):
+        codes = self._encoded(self._images(cells))
+        if self.front_end is not None:
+            return codes
         # EMDAutoencoder's transform has zeros for wafers without charge, too.
-        codes = self._encoded(encoder_images(cells, self.layout))
         return codes * cells.any(axis=1, keepdims=True)
 
     def _checked_cells(self, X):
@@ -315,6 +376,12 @@ class IntegerEncoder:
                 "layout must be a skemd.geometry.Layout or None; got "
                 f"{type(layout).__name__}."
             )
+        if self.arithmetic == "chip" and layout != hgcal_wafer().layout("8x8"):
+            raise ValueError(
+                "The chip sees the wafer's 48 trigger cells in the layout '8x8'; got "
+                f"another one of shape {layout.shape}. Leave layout out, or pass "
+                "arithmetic='exact'."
+            )
         if not self._fits(layout):
             raise ValueError(
                 f"A layout of shape {layout.shape} does not fit conv_kernel of shape "
@@ -341,17 +408,22 @@ class IntegerEncoder:
             for name in ("conv_kernel", "conv_bias", "dense_kernel", "dense_bias")
         }
         kernel = weights["conv_kernel"].reshape(-1, self.conv_kernel.shape[3])
-        sums = self.accumulator_format
+        after_conv, after_code = self.accumulator_formats
         conv = ExactLayer(
-            kernel, weights["conv_bias"], self.weight_format, self.input_format, sums
+            kernel,
+            weights["conv_bias"],
+            self.weight_format,
+            self.input_format,
+            after_conv,
         )
         dense = ExactLayer(
             weights["dense_kernel"],
             weights["dense_bias"],
             self.weight_format,
-            sums,
-            sums,
+            conv.output_format,
+            after_code,
         )
+        sums = dense.output_format
         check_room(sums.highest_integer, fraction_of(sums), self.latent_format)
         return conv, dense
 

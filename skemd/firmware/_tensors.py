@@ -1,11 +1,11 @@
-"""Checks of the parts of an integer encoder: formats, strides and weights."""
+"""Checks of the parts of an integer encoder: weights, shapes and strides."""
 
 import numpy as np
 
 from skemd._checks import check_number
-from skemd._number_formats._fixed_point import FixedPoint
+from skemd.firmware._chip._encoder_weights import WEIGHT_SHAPES
 
-__all__ = ["checked_format", "checked_strides", "checked_tensors"]
+__all__ = ["check_chip_tensors", "checked_strides", "checked_tensors"]
 
 
 def checked_tensors(conv_kernel, conv_bias, dense_kernel, dense_bias, weight_format):
@@ -55,19 +55,33 @@ def checked_tensors(conv_kernel, conv_bias, dense_kernel, dense_bias, weight_for
     return list(checked.values())
 
 
-def checked_format(number_format, name, signed=None):
-    """Return a format after a check of its type and its sign."""
-    if not isinstance(number_format, FixedPoint):
-        raise ValueError(
-            f"{name} must be a FixedPoint(bits, integer_bits, signed); got "
-            f"{number_format!r}."
-        )
-    if signed is not None and number_format.signed != signed:
-        kind, cure = ("signed", "True") if signed else ("unsigned", "False")
-        raise ValueError(
-            f"{name} must be {kind}; got {number_format}. Pass signed={cure}."
-        )
-    return number_format
+def check_chip_tensors(encoder):
+    """Check that an encoder has the chip's shape.
+
+    Parameters
+    ----------
+    encoder : IntegerEncoder
+        Its weights and strides have been checked.
+
+    Raises
+    ------
+    ValueError
+        If a shape is another.
+    """
+    found = {name: getattr(encoder, name).shape for name in WEIGHT_SHAPES._fields}
+    # The chip's images have one channel, which the names of its shapes leave out.
+    rows, columns, n_filters = WEIGHT_SHAPES.conv_kernel
+    expected = WEIGHT_SHAPES._replace(conv_kernel=(rows, columns, 1, n_filters))
+    checks = [*zip(expected._fields, expected, found.values(), strict=True)]
+    checks.append(("strides", (2, 2), encoder.strides))
+    for name, of_chip, shape in checks:
+        if shape != of_chip:
+            what = name if name == "strides" else f"a {name} of shape"
+            raise ValueError(
+                f"The chip has {what} {of_chip}; got {shape}. Train with the default "
+                "layout, n_filters, kernel_size, strides and n_components, or pass "
+                "arithmetic='exact'."
+            )
 
 
 def checked_strides(strides):

@@ -15,6 +15,7 @@ from skemd.layers._quantizers import (
     WithinFormat,
     straight_through,
 )
+from skemd.layers._truncation import TruncatingConv2D, TruncatingDense
 
 __all__ = [
     "CellsToImage",
@@ -23,6 +24,8 @@ __all__ = [
     "ImageToCells",
     "QuantizedDense",
     "StraightThroughQuantizer",
+    "TruncatingConv2D",
+    "TruncatingDense",
     "WithinFormat",
     "straight_through",
 ]

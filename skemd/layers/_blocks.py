@@ -19,10 +19,24 @@ def seeds_from(rng):
         yield int(rng.randint(np.iinfo(np.int32).max))
 
 
-def dense_layer(units, seed, name, activation=None, penalty=None, weight_format=None):
-    """Return a dense layer, with rounded weights if they have a format."""
+def dense_layer(
+    units,
+    seed,
+    name,
+    activation=None,
+    penalty=None,
+    weight_format=None,
+    fraction_bits=None,
+):
+    """Return a dense layer, with rounded weights or products if they have a format."""
     layer = keras.layers.Dense
-    if weight_format is not None:
+    if fraction_bits is not None:
+        layer = functools.partial(
+            layers.TruncatingDense,
+            weight_format=weight_format,
+            fraction_bits=fraction_bits,
+        )
+    elif weight_format is not None:
         layer = functools.partial(layers.QuantizedDense, weight_format=weight_format)
     return layer(
         units,

@@ -5,7 +5,8 @@ import dataclasses
 from quantizers import get_fixed_quantizer
 
 from skemd._backend import keras
-from skemd._number_formats._fixed_point import FixedPoint
+from skemd._checks import check_choice
+from skemd._number_formats._fixed_point import ROUNDINGS, FixedPoint
 
 # To the nearest number, ties to the even one; saturating.
 _ROUND = get_fixed_quantizer("RND_CONV", "SAT")
@@ -82,16 +83,24 @@ class StraightThroughQuantizer(keras.layers.Layer):
         have one, for a range of [0, 2).
     signed : bool, default=False
         Whether one bit is the sign.
+    rounding : {"half_even", "floor"}, default="half_even"
+        To the nearest number, ties to the even one, or down.
     **kwargs
         Options of ``keras.layers.Layer``.
     """
 
-    def __init__(self, bits, integer_bits=1, signed=False, **kwargs):
+    def __init__(
+        self, bits, integer_bits=1, signed=False, rounding="half_even", **kwargs
+    ):
         super().__init__(**kwargs)
         self.format = FixedPoint(bits, integer_bits, signed)
+        check_choice(rounding, "rounding", ROUNDINGS)
+        self.rounding = rounding
 
     def call(self, inputs):
         """Round and saturate."""
+        if self.rounding == "floor":
+            return truncated(inputs, self.format)
         return straight_through(inputs, self.format)
 
     def compute_output_shape(self, input_shape):
@@ -100,7 +109,8 @@ class StraightThroughQuantizer(keras.layers.Layer):
 
     def get_config(self):
         """Return the parameters of the constructor."""
-        return {**super().get_config(), **dataclasses.asdict(self.format)}
+        config = {**super().get_config(), **dataclasses.asdict(self.format)}
+        return {**config, "rounding": self.rounding}
 
 
 def straight_through(values, number_format):
@@ -134,6 +144,49 @@ def straight_through(values, number_format):
         for part in (sign, integer_bits, fraction_bits)
     )
     return _ROUND(keras.ops.convert_to_tensor(values), *parts)
+
+
+def truncated(values, number_format):
+    """Round down to a fixed-point format; gradients pass as if nothing were rounded.
+
+    Parameters
+    ----------
+    values : tensor of any shape
+        Pure numbers, float32. Those outside the format saturate, without a gradient.
+    number_format : FixedPoint
+        At most 24 bits.
+
+    Returns
+    -------
+    values : tensor of the same shape
+        Pure numbers of the format.
+    """
+    step, lowest = number_format.step, number_format.lowest
+    # What rounds down to the highest number has not saturated yet.
+    within = keras.ops.clip(values, lowest, number_format.highest + step)
+    rounded = keras.ops.floor(within / step) * step
+    return rounded_forward(
+        within, keras.ops.clip(rounded, lowest, number_format.highest)
+    )
+
+
+def rounded_forward(exact, rounded):
+    """Return rounded values that have the gradients of exact ones.
+
+    Parameters
+    ----------
+    exact : tensor of any shape
+        Finite pure numbers.
+    rounded : tensor of the same shape
+        Pure numbers, whose own gradients are ignored.
+
+    Returns
+    -------
+    values : tensor of the same shape
+        To the last bit the rounded ones, since what is added is exactly zero.
+    """
+    stop = keras.ops.stop_gradient
+    return stop(rounded) + (exact - stop(exact))
 
 
 def as_format(weight_format):

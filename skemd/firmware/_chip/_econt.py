@@ -3,16 +3,23 @@
 import os
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from skemd._checks import check_container, format_rows
+from skemd._checks import check_container
 from skemd.firmware._chip._best_choice import pack_best_choice, unpack_best_choice
 from skemd.firmware._chip._bit_fields import N_OUTPUT_WORDS
-from skemd.firmware._chip._encoder_arithmetic import encode_wafers
-from skemd.firmware._chip._encoder_frame import pack_encoder, unpack_encoder
+from skemd.firmware._chip._encoder_arithmetic import encode_wafers, trigger_cells
+from skemd.firmware._chip._encoder_frame import (
+    mask_of_top_bits,
+    pack_encoder,
+    unpack_encoder,
+)
 from skemd.firmware._chip._front_end import (
-    LARGEST_CHARGE,
+    CELLS_A_LINK,
+    FRONT_ENDS,
     N_CELLS,
     N_INPUT_LINKS,
+    checked_counts,
     crossing_counters,
     input_codes,
     to_charges,
@@ -33,6 +40,7 @@ from skemd.firmware._chip._threshold_sum import (
     read_frames,
 )
 from skemd.firmware._chip._word_files import as_words
+from skemd.firmware._encoder import IntegerEncoder
 
 __all__ = ["EconT"]
 
@@ -126,6 +134,53 @@ class EconT:
         chip.dialect = dialect
         return chip
 
+    @classmethod
+    def from_autoencoder(cls, autoencoder):
+        """Make the chip that sends what a fitted autoencoder transforms to.
+
+        Parameters
+        ----------
+        autoencoder : EMDAutoencoder
+            Fitted with ``n_output_links``, and ``arithmetic`` and ``front_end`` of the
+            chip.
+
+        Returns
+        -------
+        chip : EconT
+            A production chip of the autoencoder's density and number of links. Its keep
+            mask has the top bits of each number of the code, and its multiplexer brings
+            the wafer's trigger cells, in order on the input links, to their places in
+            the encoder's image.
+
+        Raises
+        ------
+        ValueError
+            If the autoencoder computes what no chip does.
+        """
+        check_is_fitted(autoencoder)
+        cures = {
+            "n_output_links": autoencoder.n_output_links_ is None and "2 to 5",
+            "arithmetic": autoencoder.arithmetic_ != "chip" and "'chip'",
+            "front_end": autoencoder.front_end_ is None and "'LD' or 'HD'",
+        }
+        wrong = [f"{name}={cure}" for name, cure in cures.items() if cure]
+        if wrong:
+            raise ValueError(
+                f"This {type(autoencoder).__name__} was not fitted for what a chip "
+                f"sends. Set {', '.join(wrong)} and fit again."
+            )
+        encoder = IntegerEncoder.from_estimator(autoencoder)
+        return cls(
+            ChipSettings(
+                "autoencoder",
+                high_density=FRONT_ENDS[autoencoder.front_end_],
+                n_links=autoencoder.n_output_links_,
+                mux=trigger_cells(),
+                weights=encoder.weights,
+                keep_mask=mask_of_top_bits(encoder.latent_format.bits),
+            )
+        )
+
     def run(self, link_words):
         """Compute what the chip sends.
 
@@ -175,7 +230,9 @@ class EconT:
         ----------
         X : array-like of shape (n_crossings, 48)
             Charges in counts, at most 2**22, in the order of the cells behind the
-            multiplexer. What is between two counts is rounded down.
+            multiplexer; for the autoencoder, if the multiplexer is that of
+            `from_autoencoder`, in the order of the wafer's trigger cells. What is
+            between two counts is rounded down.
 
         Returns
         -------
@@ -198,6 +255,8 @@ class EconT:
                 f"{left_out}, so that it cannot be undone. Make a chip whose mux is a "
                 "permutation."
             )
+        if self._lays_out_wafers():
+            counts = counts[:, trigger_cells()]
         codes = input_codes(counts, self.settings.high_density)
         return to_link_words(codes, mux, version=self.settings.version)
 
@@ -290,6 +349,16 @@ class EconT:
         """
         write_register_file(path, self.registers(dialect=dialect))
 
+    def _lays_out_wafers(self):
+        """Say whether the multiplexer makes the encoder's image of trigger cells."""
+        settings = self.settings
+        mux = settings.mux
+        if settings.version == "prototype":
+            # The four cells of an input link come in reverse there.
+            mux = mux ^ (CELLS_A_LINK - 1)
+        is_encoder = settings.algorithm == "autoencoder"
+        return is_encoder and np.array_equal(mux, trigger_cells())
+
     def _frames(self, link_words, counters):
         """Return words, or for the threshold sum the frames before the buffer."""
         settings = self.settings
@@ -335,14 +404,4 @@ def _checked_counts(X):
             f"X must hold charges in counts; got dtype {X.dtype}. Convert it to "
             "numbers first."
         )
-    # Written so that NaN is not good, either.
-    good = (X >= 0) & (X <= LARGEST_CHARGE)
-    if not good.all():
-        rows = ~good.all(axis=1)
-        raise ValueError(
-            f"Charges must be counts from 0 to 2**22, which is all that the chip has "
-            f"bits for; {format_rows(rows)} of X hold{'s' if rows.sum() == 1 else ''} "
-            f"{X[~good].flat[0]}. Drop these wafers, or convert charges to counts "
-            "first."
-        )
-    return np.floor(X).astype(np.int64)
+    return checked_counts(X)

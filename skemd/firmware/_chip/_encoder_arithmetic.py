@@ -11,9 +11,19 @@ wafers with a sum below 128, whose pixels are shifted up, are open and computed 
 same rules here.
 """
 
+import functools
+
 import numpy as np
 
-__all__ = ["encode_wafers", "pixels_of", "sums_of_products"]
+from skemd.geometry import hgcal_wafer
+
+__all__ = [
+    "encode_images",
+    "encode_wafers",
+    "pixels_of",
+    "sums_of_products",
+    "trigger_cells",
+]
 
 _SIDE = 8
 # A row and a column of zeros below and on the right.
@@ -21,6 +31,26 @@ _PADDED = 9
 _OUTPUT_SIDE = 4
 _PIXEL_BITS = 7
 _LARGEST_CODE = 511
+
+
+@functools.cache
+def trigger_cells():
+    """Return which trigger cell has to lie where behind the multiplexer.
+
+    The encoder's images have the layout "8x8" of the wafer, if a multiplexer with these
+    numbers brings the trigger cells into its order.
+
+    Returns
+    -------
+    cells : ndarray of int of shape (48,)
+        For each cell behind the multiplexer the trigger cell of the wafer.
+    """
+    layout = hgcal_wafer().layout("8x8")
+    images = layout.apply(np.arange(layout.n_cells, dtype=np.float64)[None])
+    rows = images.reshape(_SIDE, _SIDE)
+    cells = np.concatenate([rows[:4].ravel(), rows[4:, :4].ravel()]).astype(np.int64)
+    cells.setflags(write=False)
+    return cells
 
 
 def pixels_of(charges):
@@ -89,13 +119,33 @@ def encode_wafers(charges, weights):
     """
     pixels = pixels_of(np.ascontiguousarray(charges.T))
     n_wafers = pixels.shape[1]
-    image = np.zeros((_PADDED, _PADDED, n_wafers), dtype=np.int32)
-    image[:4, :_SIDE] = pixels[:32].reshape(4, _SIDE, n_wafers)
-    image[4:_SIDE, :4] = pixels[32:].reshape(4, 4, n_wafers)
+    image = np.zeros((_SIDE, _SIDE, n_wafers), dtype=np.int32)
+    image[:4] = pixels[:32].reshape(4, _SIDE, n_wafers)
+    image[4:, :4] = pixels[32:].reshape(4, 4, n_wafers)
+    return encode_images(image, weights)
 
+
+def encode_images(image, weights):
+    """Compute the code of each image.
+
+    Parameters
+    ----------
+    image : ndarray of int32 of shape (8, 8, n_wafers)
+        Pixels in steps of 1/128, 0 to 255.
+    weights : EncoderWeights
+        In steps of 1/32.
+
+    Returns
+    -------
+    codes : ndarray of int64 of shape (n_wafers, 16)
+        In steps of 1/256, 0 to 511.
+    """
+    n_wafers = image.shape[2]
+    padded = np.zeros((_PADDED, _PADDED, n_wafers), dtype=np.int32)
+    padded[:_SIDE, :_SIDE] = image
     seen = np.stack(
         [
-            image[row : row + _SIDE : 2, column : column + _SIDE : 2]
+            padded[row : row + _SIDE : 2, column : column + _SIDE : 2]
             for row in range(3)
             for column in range(3)
         ]

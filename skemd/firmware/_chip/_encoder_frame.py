@@ -25,6 +25,7 @@ from skemd.firmware._chip._front_end import long_headers
 __all__ = [
     "FULL_MASK",
     "N_COMPONENTS",
+    "mask_of_top_bits",
     "pack_encoder",
     "unpack_encoder",
 ]
@@ -33,6 +34,23 @@ FULL_MASK = 2 ** (N_COMPONENTS * CODE_BITS) - 1
 _CODE_PLACE = HEADER_BITS + MODULE_SUM.bits
 # More links than these send nothing more.
 _MOST_LINKS = 5
+
+
+def mask_of_top_bits(n_bits):
+    """Return the keep mask that keeps the top bits of each number of the code.
+
+    Parameters
+    ----------
+    n_bits : int
+        How many of nine.
+
+    Returns
+    -------
+    mask : int
+        144 bits.
+    """
+    of_one = (2**n_bits - 1) << (CODE_BITS - n_bits)
+    return sum(of_one << (CODE_BITS * number) for number in range(N_COMPONENTS))
 
 
 def pack_encoder(codes, totals, counters, *, keep_mask, n_links):

@@ -13,24 +13,31 @@ production chip.
 
 import numpy as np
 
+from skemd._checks import format_rows
 from skemd._number_formats._links import CHARGE
 
 __all__ = [
+    "FRONT_ENDS",
     "LARGEST_CHARGE",
     "N_CELLS",
     "N_INPUT_LINKS",
     "ORBIT",
     "calibrate",
+    "checked_counts",
     "crossing_counters",
     "dropped_by_input",
     "expand",
     "input_codes",
     "long_headers",
+    "pedestal",
+    "seen_charges",
     "short_headers",
     "to_charges",
     "to_link_words",
 ]
 
+# Names of the densities: whether they are high.
+FRONT_ENDS = {"LD": False, "HD": True}
 N_CELLS = 48
 N_INPUT_LINKS = 12
 CELLS_A_LINK = 4
@@ -96,6 +103,70 @@ def expand(codes, high_density):
     shift = np.maximum((codes >> CHARGE.mantissa_bits) - 1, 0)
     half = np.int64(1) << (shift + dropped - 1)
     return (CHARGE.decode(codes) << dropped) + half
+
+
+def pedestal(high_density):
+    """Return the charge, in counts, as which an empty cell reads."""
+    return int(expand(0, high_density))
+
+
+def seen_charges(X, front_end):
+    """Return charges as they come out of the front end, without calibration.
+
+    Parameters
+    ----------
+    X : ndarray of float of shape (n_samples, 48)
+        Charges; in counts if there is a front end.
+    front_end : {"LD", "HD"} or None
+        The density; None for charges as they are.
+
+    Returns
+    -------
+    seen : ndarray of float of shape (n_samples, 48)
+        The middle of the charges with the same code, in counts, as float64.
+
+    Raises
+    ------
+    ValueError
+        If a charge has more counts than the chip has bits for.
+    """
+    if front_end is None:
+        return X
+    high_density = FRONT_ENDS[front_end]
+    codes = input_codes(checked_counts(X), high_density)
+    every = expand(np.arange(2**CHARGE.bits), high_density).astype(np.float64)
+    return every[codes]
+
+
+def checked_counts(X):
+    """Return charges as whole counts, rounded down.
+
+    Parameters
+    ----------
+    X : ndarray of int or float of shape (n_samples, n_cells)
+        Charges in counts.
+
+    Returns
+    -------
+    counts : ndarray of int64 of shape (n_samples, n_cells)
+        From 0 to 2**22.
+
+    Raises
+    ------
+    ValueError
+        If a charge is negative, not finite or too large.
+    """
+    # Written so that NaN is not good, either.
+    good = (X >= 0) & (X <= LARGEST_CHARGE)
+    if not good.all():
+        rows = ~good.all(axis=1)
+        raise ValueError(
+            f"Charges must be counts from 0 to 2**22, which is all that the chip has "
+            f"bits for; {format_rows(rows)} of X hold{'s' if rows.sum() == 1 else ''} "
+            f"{X[~good].flat[0]}. Drop these wafers, or convert charges to counts "
+            "first."
+        )
+    return np.floor(X).astype(np.int64)
 
 
 def calibrate(counts, calibration):

@@ -1,0 +1,130 @@
+"""What the networks take of wafers: the encoder's images, and the decoder's conditions.
+
+With the chip's arithmetic the encoder sees what the chip sees: charges that have passed
+the front end, in pixels of eight bits. The decoder is told beside the code what else
+the links carry: the sum of the module, as it was sent.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from skemd._input._scaling import encoder_images, row_sums, truncated_pixels
+from skemd._number_formats._links import MODULE_SUM
+from skemd.firmware._chip._front_end import seen_charges
+from skemd.geometry import Layout
+
+__all__ = ["NetworkInputs"]
+
+# The logarithm of a sum is brought to order one: about this sum is typical, and most
+# are within a factor of 2**4 of it.
+_TYPICAL_LOG2, _SPREAD_LOG2 = 10, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkInputs:
+    """How wafers become inputs of an autoencoder's networks.
+
+    Parameters
+    ----------
+    layout : Layout
+        How cells lie in the encoder's images.
+    arithmetic : {"chip", "exact"}, default="exact"
+        Whether pixels are truncated to eight bits, or left to the network.
+    front_end : {"LD", "HD"} or None, default=None
+        Through which front end charges in counts pass before.
+    tells_sum : bool, default=False
+        Whether the decoder is told the sum that is sent.
+    """
+
+    layout: Layout
+    arithmetic: str = "exact"
+    front_end: str | None = None
+    tells_sum: bool = False
+
+    @property
+    def n_conditions(self):
+        """How many numbers the decoder is told beside the code."""
+        return 2 if self.tells_sum else 0
+
+    def images(self, X):
+        """Return the encoder's images.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_cells)
+            Charges; in counts if there is a front end, else in any unit.
+
+        Returns
+        -------
+        images : ndarray of float32 of shape (n_samples, height, width, channels)
+            Each wafer divided by the power of two at or below its sum.
+        """
+        return self._images(seen_charges(X, self.front_end))
+
+    def sent_sums(self, X):
+        """Return the sums of wafers as the chip sends them, 5E4M decoded.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_cells)
+            Charges in counts.
+
+        Returns
+        -------
+        sums : ndarray of int64 of shape (n_samples,)
+            In counts, rounded down; behind the front end an empty cell has 1 count
+            with low density and 4 with high density.
+        """
+        return _sent(seen_charges(X, self.front_end))
+
+    def __call__(self, X):
+        """Return what the whole network takes.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_cells)
+            Charges; in counts if there is a front end, else in any unit.
+
+        Returns
+        -------
+        inputs : ndarray of float32 of shape (n_samples, ...)
+            The images; with conditions rows of a flattened image and these.
+        """
+        seen = seen_charges(X, self.front_end)
+        images = self._images(seen)
+        if not self.tells_sum:
+            return images
+        conditions = self.conditions(_sent(seen))
+        return np.column_stack([images.reshape(len(X), -1), conditions])
+
+    def conditions(self, sums):
+        """Return what the decoder is told of the sum.
+
+        Parameters
+        ----------
+        sums : ndarray of shape (n_samples,)
+            The sums as they were sent, in counts.
+
+        Returns
+        -------
+        conditions : ndarray of float32 of shape (n_samples, n_conditions)
+            The logarithm, scaled to order one, and the sum over the power of two at or
+            below it, from 1 to 2, or 0 without charge.
+        """
+        mantissa, exponent = np.frexp(np.asarray(sums, dtype=np.float64))
+        log2 = np.log2(np.maximum(2 * mantissa, 1)) + np.maximum(exponent - 1, 0)
+        scaled = (log2 - _TYPICAL_LOG2) / _SPREAD_LOG2
+        told = np.column_stack([scaled, 2 * mantissa]).astype(np.float32)
+        return told[:, : self.n_conditions]
+
+    def _images(self, seen):
+        if self.arithmetic == "chip":
+            return self.layout.apply(truncated_pixels(seen))
+        return encoder_images(seen, self.layout)
+
+
+def _sent(seen):
+    # A sum may be larger than any integer holds.
+    counts = np.minimum(row_sums(seen), MODULE_SUM.highest).astype(np.int64)
+    return MODULE_SUM.decode(MODULE_SUM.encode_unchecked(counts))
