@@ -1,8 +1,10 @@
 """The encoder as an hls4ml project: C++ for high-level synthesis.
 
 hls4ml receives the encoder's layers with their weights and, for every tensor, its
-format with rounding and saturation. Sums get as many bits as they can ever need, so
-they stay exact until they are rounded once, to the accumulator's format.
+format with rounding and saturation. Sums get as many bits as they can ever need. In
+exact arithmetic they hold every product, and are rounded once, to the accumulator's
+format; in the chip's they have its fraction bits, so that hls4ml, which stores each
+product in the type of the sum, rounds it down by itself.
 """
 
 import functools
@@ -233,24 +235,28 @@ def _layers(encoder):
 
 def _configuration(encoder):
     rounding = encoder.rounding
-    sums = hls_type(encoder.accumulator_format, rounding)
     weights = hls_type(encoder.weight_format)
+    sums = [hls_type(number_format) for number_format in encoder.sum_formats]
+    results = [
+        exact if rounded is None else hls_type(rounded, rounding)
+        for exact, rounded in zip(sums, encoder.accumulator_formats, strict=True)
+    ]
     precisions = {
         "image": {"result": hls_type(encoder.input_format, rounding)},
-        "conv_relu": {"result": sums},
-        "flatten": {"result": sums},
+        "conv_relu": {"result": results[0]},
+        "flatten": {"result": results[0]},
         "code_relu": {"result": hls_type(encoder.latent_format, rounding)},
     }
-    for name, layer in zip(("conv", "code"), encoder.layers, strict=True):
+    for name, exact, result in zip(("conv", "code"), sums, results, strict=True):
         precisions[name] = {
             "weight": weights,
             "bias": weights,
-            "accum": _exact_type(layer),
-            "result": sums,
+            "accum": exact,
+            "result": result,
         }
     return {
         "Model": {
-            "Precision": sums,
+            "Precision": results[0],
             "ReuseFactor": 1,
             "Strategy": "Latency",
             "BitExact": None,
@@ -281,9 +287,3 @@ def hls_type(number_format, rounding=None):
     width = f"{number_format.bits},{number_format.integer_bits + number_format.signed}"
     modes = f",{_MODES[rounding]},SAT" if rounding else ""
     return f"{kind}<{width}{modes}>"
-
-
-def _exact_type(layer):
-    """Return the name of a format that holds every sum of a layer exactly."""
-    bits = layer.largest_sum.bit_length() + 1
-    return f"fixed<{bits},{bits - layer.fraction}>"

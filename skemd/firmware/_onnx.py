@@ -11,6 +11,7 @@ from skemd import __version__
 from skemd._extras import import_extra
 from skemd._input._same_padding import same_padding
 from skemd._io._files import check_replaceable, replace_file
+from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd.firmware._encoder import IntegerEncoder
 
 __all__ = ["export_onnx"]
@@ -36,7 +37,8 @@ def export_onnx(model, path, *, part="encoder"):
         The encoder takes "image", shape (n, height, width, channels), and returns
         "code", shape (n, n_components), with all its roundings; the decoder takes
         "code" and returns "image", in floating point. Only an autoencoder has a
-        decoder. All numbers are float32.
+        decoder, whose "code" ends with what it is told of the sum, if it is told. All
+        numbers are float32.
 
     Raises
     ------
@@ -130,38 +132,76 @@ class _Graph:
 def _encoder_graph(onnx, encoder):
     _check_is_exact(encoder)
     shape = encoder.image_shape
-    n_inputs, n_components = encoder.dense_kernel.shape
-    rounding, accumulator = encoder.rounding, encoder.accumulator_format
-    rows, columns = encoder.conv_kernel.shape[:2]
-    pads = [
-        same_padding(*axis)
-        for axis in zip(shape[:2], (rows, columns), encoder.strides, strict=True)
-    ]
+    n_components = encoder.dense_kernel.shape[1]
     graph = _Graph(onnx, "encoder", ("image", shape), ("code", (n_components,)))
-    graph.quantize(encoder.input_format, rounding, "input")
+    graph.quantize(encoder.input_format, encoder.rounding, "input")
     graph.add("Transpose", name="to_channels_first", perm=[0, 3, 1, 2])
+    if encoder.arithmetic == "chip":
+        _add_truncating_layers(graph, encoder)
+    else:
+        _add_exact_layers(graph, encoder)
+    graph.quantize(encoder.latent_format, encoder.rounding, "latent")
+    return graph
+
+
+def _add_exact_layers(graph, encoder):
+    after_conv, after_code = encoder.accumulator_formats
     graph.add(
         "Conv",
         _float32(encoder.conv_kernel.transpose(3, 2, 0, 1)),
         _float32(encoder.conv_bias),
         name="conv",
-        strides=encoder.strides,
-        pads=_onnx_pads(pads),
+        **_conv_attributes(encoder),
     )
-    graph.quantize(accumulator, rounding, "conv")
+    if after_conv is not None:
+        graph.quantize(after_conv, encoder.rounding, "conv")
     graph.add("Relu", name="conv")
     graph.add("Transpose", name="to_channels_last", perm=[0, 2, 3, 1])
-    graph.add("Reshape", np.array([-1, n_inputs]), name="flatten")
+    graph.add("Reshape", np.array([-1, len(encoder.dense_kernel)]), name="flatten")
     graph.add(
         "Gemm",
         _float32(encoder.dense_kernel),
         _float32(encoder.dense_bias),
         name="code",
     )
-    graph.quantize(accumulator, rounding, "code")
+    if after_code is not None:
+        graph.quantize(after_code, encoder.rounding, "code")
     graph.add("Relu", name="code")
-    graph.quantize(encoder.latent_format, rounding, "latent")
-    return graph
+
+
+def _add_truncating_layers(graph, encoder):
+    """Append the chip's layers: products as an array of their own, rounded down."""
+    rows, columns, _, n_filters = encoder.conv_kernel.shape
+    # A filter for each place of the kernel lays out what an output sees.
+    n_seen = rows * columns
+    places = np.eye(n_seen).reshape(n_seen, 1, rows, columns)
+    graph.add("Conv", _float32(places), name="seen", **_conv_attributes(encoder))
+    graph.add("Transpose", name="to_channels_last", perm=[0, 2, 3, 1])
+    kernel = encoder.conv_kernel.reshape(n_seen, n_filters)
+    steps = 2.0**CONV_FRACTION_BITS
+    graph.add("Reshape", np.array([-1, n_seen, 1]), name="seen")
+    _add_truncating_layer(graph, kernel, encoder.conv_bias, steps, "conv")
+    n_inputs = len(encoder.dense_kernel)
+    graph.add("Reshape", np.array([-1, n_inputs, 1]), name="flatten")
+    steps = 2.0**DENSE_FRACTION_BITS
+    _add_truncating_layer(
+        graph, encoder.dense_kernel, encoder.dense_bias, steps, "code"
+    )
+
+
+def _add_truncating_layer(graph, kernel, bias, steps, name):
+    graph.add("Mul", _float32(kernel * steps), name=f"{name}_products")
+    graph.add("Floor", name=name)
+    graph.add("ReduceSum", np.array([1]), name=name, keepdims=0)
+    graph.add("Add", _float32(bias * steps), name=name)
+    graph.add("Mul", _float32(1 / steps), name=name)
+    graph.add("Relu", name=name)
+
+
+def _conv_attributes(encoder):
+    sides = encoder.image_shape[:2], encoder.conv_kernel.shape[:2], encoder.strides
+    pads = [same_padding(*axis) for axis in zip(*sides, strict=True)]
+    return {"strides": encoder.strides, "pads": _onnx_pads(pads)}
 
 
 def _decoder_graph(onnx, decoder, image_shape):
@@ -224,13 +264,17 @@ def _float32(values):
 
 
 def _check_is_exact(encoder):
-    largest = {
-        "the convolution's sums": encoder.layers[0].largest_sum,
-        "the dense layer's sums": encoder.layers[1].largest_sum,
-        "input_format": encoder.input_format.highest_integer,
-        "accumulator_format": encoder.accumulator_format.highest_integer,
-        "latent_format": encoder.latent_format.highest_integer,
-    }
+    largest = dict(
+        zip(
+            ("the convolution's sums", "the dense layer's sums"),
+            (number_format.highest_integer for number_format in encoder.sum_formats),
+            strict=True,
+        )
+    )
+    for name in ("input_format", "latent_format"):
+        largest[name] = getattr(encoder, name).highest_integer
+    for number_format in filter(None, encoder.accumulator_formats):
+        largest["accumulator_format"] = number_format.highest_integer
     for name, number in largest.items():
         if number >= _EXACT_IN_FLOAT32:
             raise ValueError(

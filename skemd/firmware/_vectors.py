@@ -23,8 +23,8 @@ __all__ = [
 VECTOR_FILES = {
     "verify_input_calQ.csv": "charges of the trigger cells, in cell order",
     "verify_input_ae_abs.csv": "the same charges as images, flattened row by row",
-    "verify_input_ae.csv": "the images divided by the power of two at or below their "
-    "sum, which is what the encoder takes",
+    "verify_input_ae.csv": "the images behind the front end, divided by the power of "
+    "two at or below their sum, which is what the encoder takes",
     "verify_output.csv": "codes of the integer encoder",
     "verify_decoded.csv": "images that the decoder makes of the codes, flattened",
     "verify_decoded_calQ.csv": "charges of the trigger cells in those images, scaled "
@@ -90,7 +90,9 @@ def verification_tables(fitted, encoder, X):
     """
     images = encoder.images(X)
     codes = encoder.transform(images)
-    decoded = fitted.network_.predict(codes.astype(np.float32), submodel="decoder")
+    told = fitted._inputs.conditions(fitted._inputs.sent_sums(X))
+    rows = np.column_stack([codes.astype(np.float32), told])
+    decoded = fitted.network_.predict(rows, submodel="decoder")
     tables = {
         "verify_input_calQ.csv": X,
         "verify_input_ae_abs.csv": encoder.layout.apply(X),
