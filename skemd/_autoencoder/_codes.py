@@ -1,6 +1,6 @@
 """Codes as users get them and pass them: their checks, and the sum at their end.
 
-With ``encode_sum=True`` a code ends with the sum of its wafer, as the chip sends it.
+With ``encode_sum``, a code ends with the sum of its wafer, as the chip sends it.
 """
 
 import numpy as np
@@ -78,7 +78,7 @@ def split_sums(codes):
     sums = codes[:, -1].astype(np.float64)
     if sums.min() < 0:
         raise ValueError(
-            "With encode_sum=True the last column of codes holds the wafers' sums, "
+            "With encode_sum, the last column of codes holds the wafers' sums, "
             f"which are not negative; got {sums.min():g} among {format_rows(sums < 0)}."
         )
     return codes[:, :-1], sums

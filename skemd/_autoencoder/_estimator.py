@@ -99,14 +99,27 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Format of each layer's sums, before ReLU: bits, signed with three before the
         binary point (published models have 11), or any format.
     n_output_links : {2, 3, 4, 5} or None, default=None
-        Links that carry the code. Formats that are None are set to the published ones
-        for so many links: 3, 5, 7 or 9 bits for codes, 6 for weights, 8 for images, 11
-        for sums. A code that does not fit the links is an error.
-    encode_sum : bool, default=False
+        Links that carry the code. They have room for 3, 5, 7 or 9 bits of each number;
+        a code that does not fit is an error. What the encoder rounds then depends on
+        `arithmetic`. None for networks whose formats are only those above.
+    arithmetic : {"chip", "exact"}, default="chip"
+        With `n_output_links`, whether the encoder computes as ECON-T does, which rounds
+        down pixels, every product by itself, and codes (see :doc:`/guide/chip`); it has
+        one shape, the default one, and formats of its own. "exact" rounds each sum
+        once, as published models do: formats that are None are set to 6 bits for
+        weights, 8 for images and 11 for sums.
+    front_end : {"LD", "HD"} or None, default="LD"
+        Through which front end charges pass before the encoder sees them, in the
+        arithmetic of the chip: that of low or high density, for charges in counts, at
+        most 2**22. They become short codes, and an empty cell reads as 1 or 4 counts.
+        The loss compares with the charges themselves. None for charges in any unit, as
+        they are.
+    encode_sum : bool or None, default=None
         Whether codes end with the wafer's sum, as the chip sends it: rounded down to
         an integer and then to a float of 5 bits of exponent and 4 of mantissa.
         `inverse_transform` then gives wafers of that sum. Charges should come in
-        counts.
+        counts. In the arithmetic of the chip the decoder is told this sum, by two more
+        inputs. None for True behind a front end, else False.
     float_fraction : float, default=0.0
         If there are formats, the part of the epochs that trains in floating point,
         before the training with roundings.
@@ -155,11 +168,19 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     network_ : Network
         Configuration and weights.
     model_, encoder_, decoder_ : keras.Model
-        The live networks: images to cells, images to codes, codes to images.
+        The live networks: images to cells, images to codes, codes to images. If the
+        decoder is told the sum, two numbers of it follow the code, and the image, which
+        is flattened, of the whole network.
     input_format_, weight_format_, accumulator_format_, latent_format_ : FixedPoint \
             or None
-        The formats of the encoder's stages, which round half to even and saturate;
-        None where it does not round.
+        The formats of the encoder's stages, which saturate; None where it does not
+        round.
+    arithmetic_ : {"chip", "exact"}
+        "chip" rounds down, products instead of sums; "exact" rounds half to even.
+    front_end_ : {"LD", "HD"} or None
+        The front end through which charges pass.
+    n_output_links_ : int or None
+        The links that carry the code.
     dead_components_ : ndarray of int
         Components of the code that are the same for all wafers of fit.
     emd_regressor_ : EMDRegressor or None
@@ -238,6 +259,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "geometry": str | Geometry,
     }
     _run_parameters: ClassVar = RUN_PARAMETERS
+    # What files of earlier versions lack, and what it was then.
+    _added_later: ClassVar = {
+        "arithmetic": "exact",
+        "front_end": None,
+        "arithmetic_": "exact",
+        "front_end_": None,
+        "n_output_links_": None,
+    }
 
     def __init__(
         self,
@@ -348,7 +377,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if arithmetic == "chip":
             check_chip_layout(layout, geometry)
             # Charges beyond the chip's counts are found before any work.
-            inputs.sent_sums(X)
+            map_chunks(lambda chunk: inputs.sent_sums(X[chunk]), len(X))
         n_products = products_per_sum(
             layout.shape, self.n_filters, self.kernel_size, self.strides
         )
@@ -369,7 +398,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 setattr(self, f"{name}_", number_format)
             self.arithmetic_ = arithmetic
             self.front_end_ = inputs.front_end
-            self.n_output_links_ = self.n_output_links
+            links = self.n_output_links
+            self.n_output_links_ = None if links is None else int(links)
             self._returns_images = layout_name is not None
             self._encodes_sum = self._will_encode_sum(arithmetic)
             self._n_features_out = self.n_components + self._encodes_sum
@@ -398,8 +428,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            float32, not negative. A wafer without charge gives zeros. With
-            `encode_sum` there is one more column, the sums as the chip sends them.
+            float32, not negative. Without a front end, a wafer without charge gives
+            zeros. If codes end with the sum there is one more column, the sums as the
+            chip sends them: of charges behind the front end.
         """
         check_is_fitted(self)
         X = self._validated(X)
@@ -411,15 +442,16 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` gives them, with the sums if `encode_sum`.
+            Codes, as `transform` gives them, with the sums if codes end with them.
 
         Returns
         -------
         wafers : ndarray of shape (n_samples, n_cells), or images
             In the form in which `fit` saw wafers: rows of cells, or images of that
-            layout. Without `encode_sum` a code does not hold a wafer's total charge, so
-            each wafer gets the median charge of the wafers in `fit`, which is on the
-            scale that earlier steps of a pipeline expect; `predict` keeps the sums.
+            layout. Behind a front end, each has the sum that was sent less what 48
+            empty cells read as, but at least what one does. If codes have no sums, each
+            wafer gets the median charge of the wafers in `fit`, which is on the scale
+            that earlier steps of a pipeline expect; `predict` keeps the sums.
         """
         check_is_fitted(self)
         codes = checked_codes(X, self, self._n_features_out)

@@ -8,6 +8,7 @@ import numpy as np
 
 from skemd._checks import check_number
 from skemd._io._archive import brief
+from skemd._number_formats._links import LINK_FORMATS
 
 __all__ = ["check_fitted"]
 
@@ -102,8 +103,25 @@ def _check_network(estimator, n_cells):
         "_n_features_out",
         estimator._n_features_out,
     )
+    _check_chip(estimator, config)
     check_number(estimator.typical_sum_, "typical_sum_", low=0)
     _check_indices(estimator.dead_components_, "dead_components_", 1, 0, n_components)
+
+
+def _check_chip(autoencoder, config):
+    from skemd.firmware._chip._front_end import FRONT_ENDS
+
+    arithmetic, front_end = autoencoder.arithmetic_, autoencoder.front_end_
+    is_chip = arithmetic == "chip"
+    _check(arithmetic == config.get("arithmetic", "exact"), "arithmetic_", arithmetic)
+    _check(is_chip or arithmetic == "exact", "arithmetic_", arithmetic)
+    known = (*FRONT_ENDS, None) if is_chip else (None,)
+    _check(front_end in known, "front_end_", front_end)
+    links = autoencoder.n_output_links_
+    known = LINK_FORMATS if is_chip else (*LINK_FORMATS, None)
+    _check(links in known, "n_output_links_", links)
+    n_conditions = autoencoder._inputs.n_conditions
+    _check(config.get("n_conditions", 0) == n_conditions, "network_", config)
 
 
 def _check_baseline(estimator, n_cells):

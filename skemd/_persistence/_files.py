@@ -21,6 +21,7 @@ from skemd._persistence._tables import (
     LOSS_PARAMETERS,
     OPTIONAL,
     RUN_PARAMETERS_OF_LOSSES,
+    added_later,
     class_of,
     fitted_attributes,
     has_type,
@@ -250,11 +251,16 @@ class _EstimatorDecoder(Decoder):
             raise ValueError(f"{brief(name)} is no class that a file may ask for")
         expected = fitted_attributes(name)
         learned = self._values(learned, {**OPTIONAL, **expected})
+        before = added_later(name)
+        if learned.keys() - OPTIONAL.keys():
+            learned = {key: before[key] for key in before if key in expected} | learned
         fitted = learned.keys() - OPTIONAL.keys()
         if fitted and fitted != expected.keys():
             raise ValueError(f"{name} lacks or has too many of {sorted(expected)}")
         parameters = self._without(parameters, run_parameters(name), name)
-        parameters = self._values(parameters, saved_parameters(name))
+        saved = saved_parameters(name)
+        parameters = self._values(parameters, saved)
+        parameters = {key: before[key] for key in before if key in saved} | parameters
         estimator = class_of(name)(**parameters)
         for key, value in learned.items():
             setattr(estimator, key, value)

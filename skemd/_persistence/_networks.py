@@ -34,6 +34,8 @@ _CONFIG = {
     "weight_format": FixedPoint | None,
     "accumulator_format": FixedPoint | None,
     "latent_format": FixedPoint | None,
+    "arithmetic": str,
+    "n_conditions": int,
 }
 # The largest integers in a configuration. All others count weights, and cannot be
 # larger than the largest array of weights.
@@ -150,13 +152,15 @@ def _check_taps(config, shape):
 
 def _array_sizes(model):
     """Yield how many numbers the arrays have that a model computes for a batch."""
-    from skemd.layers import GridConv2D
+    from skemd.layers import GridConv2D, TruncatingConv2D, TruncatingDense
 
     for operation in model.operations:
         if hasattr(operation, "operations"):
             yield from _array_sizes(operation)
         if isinstance(operation, GridConv2D) and operation._taps is not None:
             yield operation._taps.shape[0] * math.prod(operation.kernel.shape[2:])
+        if isinstance(operation, (TruncatingConv2D, TruncatingDense)):
+            yield _BATCH * operation.products_per_sample
         for node in operation._inbound_nodes:
             for tensor in node.output_tensors:
                 sides = (side for side in tensor.shape if side is not None)

@@ -18,6 +18,7 @@ __all__ = [
     "LOSS_PARAMETERS",
     "OPTIONAL",
     "RUN_PARAMETERS_OF_LOSSES",
+    "added_later",
     "class_of",
     "fitted_attributes",
     "has_type",
@@ -68,6 +69,11 @@ def fitted_attributes(name):
 def saved_parameters(name):
     """Return the types of the parameters of a class that files hold, by name."""
     return _SAVED.get(name) or class_of(name)._saved_parameters
+
+
+def added_later(name):
+    """Return what files of earlier versions lack, with what it was then, by name."""
+    return getattr(class_of(name), "_added_later", {})
 
 
 def run_parameters(name):

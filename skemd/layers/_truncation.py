@@ -5,6 +5,8 @@ precision holds them, and all sums, exactly. Roundings are in the forward pass o
 gradients are those of the layers without them.
 """
 
+import math
+
 from skemd._backend import keras
 from skemd.layers._convolution import MAX_PIXELS, GridConv2D
 from skemd.layers._quantizers import QuantizedDense, rounded_forward, straight_through
@@ -41,6 +43,11 @@ class TruncatingConv2D(GridConv2D):
                 f"at most; got {height} x {width} x {channels}."
             )
         super().build(input_shape)
+
+    @property
+    def products_per_sample(self):
+        """How many products are computed for each image."""
+        return self._n_outputs * math.prod(self.kernel.shape)
 
     def call(self, inputs):
         """Round products down, add them and the bias, and apply the activation."""
@@ -79,6 +86,11 @@ class TruncatingDense(QuantizedDense):
     def __init__(self, units, weight_format, fraction_bits, **kwargs):
         super().__init__(units, weight_format, **kwargs)
         self.fraction_bits = fraction_bits
+
+    @property
+    def products_per_sample(self):
+        """How many products are computed for each row."""
+        return math.prod(self.kernel.shape)
 
     def call(self, inputs, training=None):
         """Round products down, add them and the bias, and apply the activation."""

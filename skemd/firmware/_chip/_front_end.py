@@ -164,7 +164,7 @@ def checked_counts(X):
             f"Charges must be counts from 0 to 2**22, which is all that the chip has "
             f"bits for; {format_rows(rows)} of X hold{'s' if rows.sum() == 1 else ''} "
             f"{X[~good].flat[0]}. Drop these wafers, or convert charges to counts "
-            "first."
+            "first; autoencoders take any unit with front_end=None."
         )
     return np.floor(X).astype(np.int64)
 
