@@ -1,10 +1,11 @@
 """From wafers to the folder that an engineer loads.
 
 Which bits does the front-end chip compute, and does every implementation agree on them?
-This script trains an autoencoder with the chip's formats for a number of output links,
-on generated wafers or on your own (``--data FILE_OR_FOLDER``). It computes the codes of
-wafers set aside in integers and compares them with those of the network. Then it writes
-registers, ONNX files, an hls4ml project and verification vectors into one folder. It
+This script trains an autoencoder through the chip's arithmetic for a number of output
+links, on generated wafers or on your own (``--data FILE_OR_FOLDER``). It computes the
+codes of wafers set aside in integers and with the emulator of the chip, and compares
+them with those of the network. Then it writes registers, words of the links, ONNX
+files, an hls4ml project and verification vectors into one folder. It
 needs ``python -m pip install "skemd[firmware]"`` and takes about a minute on two cores.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from skemd import EMDAutoencoder
 from skemd.datasets import load_wafers, make_wafers
-from skemd.firmware import IntegerEncoder, export
+from skemd.firmware import EconT, IntegerEncoder, export
 
 
 def main():
@@ -40,10 +41,18 @@ def main():
     print(f"mean exact EMD on wafers set aside: {-autoencoder.score(test):.3f}")
 
     encoder = IntegerEncoder.from_estimator(autoencoder)
-    for name in ("input", "weight", "accumulator", "latent"):
+    for name in ("input", "weight", "latent"):
         print(f"{name:>12}: {getattr(encoder, f'{name}_format')}")
-    differ = encoder.transform(test) != autoencoder.transform(test)
-    print(f"codes that differ from the network's: {differ.sum()} of {differ.size}")
+    chip = EconT.from_autoencoder(autoencoder)
+    sent = chip.unpack(chip.run(chip.link_words(test)))
+    # Codes end with the sum, which the chip sends beside them.
+    codes = autoencoder.transform(test)[:, :-1]
+    for name, found in {
+        "integers": encoder.transform(test),
+        "the chip": sent["codes"] / 256,
+    }.items():
+        differ = found != codes
+        print(f"codes of {name} that differ: {differ.sum()} of {differ.size}")
 
     folder = options.output / "chip"
     manifest = export(autoencoder, folder, test[: options.vectors])

@@ -134,6 +134,7 @@ class IntegerEncoder:
         if front_end is not None:
             check_choice(front_end, "front_end", (*FRONT_ENDS, None))
         self.arithmetic, self.front_end = arithmetic, front_end
+        self.accumulator_format = accumulator_format
         formats = (input_format, weight_format, accumulator_format, latent_format)
         checked = chip_formats if arithmetic == "chip" else exact_formats
         checked = checked(*formats, rounding)

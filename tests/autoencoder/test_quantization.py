@@ -60,8 +60,9 @@ def numbers(x):
 
 
 def chip(links, **parameters):
-    """Return an autoencoder with the formats of so many links."""
+    """Return an autoencoder with the formats of so many links, in exact sums."""
     parameters = {"n_filters": 8, "n_components": 16, **parameters}
+    parameters = {"arithmetic": "exact", **parameters}
     return tiny_autoencoder(n_output_links=links, **parameters)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from encoders import (
     FORMATS,
-    fitted_for_the_chip,
+    fitted_in_exact_sums,
     float_codes,
     random_encoder,
     reference_codes,
@@ -83,6 +83,7 @@ def test_padding_is_at_the_bottom_and_right_only():
         [0.0],
         np.eye(16),
         np.zeros(16),
+        arithmetic="exact",
         input_format=FixedPoint(8, 1, signed=False),
         weight_format=FixedPoint(6, 1),
         accumulator_format=FixedPoint(11, 3),
@@ -162,6 +163,7 @@ def test_an_encoder_of_no_layout_takes_images_but_no_cells():
 def constructor_arguments(encoder, **changed):
     names = ("conv_kernel", "conv_bias", "dense_kernel", "dense_bias", "strides")
     names += ("input_format", "weight_format", "accumulator_format", "latent_format")
+    names += ("arithmetic",)
     return {name: getattr(encoder, name) for name in names} | changed
 
 
@@ -233,7 +235,7 @@ def test_wafers_that_cannot_be_encoded_are_named(X, message):
 
 
 def test_the_estimators_weights_are_rounded_to_their_format():
-    fitted = fitted_for_the_chip()
+    fitted = fitted_in_exact_sums()
     encoder = IntegerEncoder.from_estimator(fitted)
     names = ("conv_kernel", "conv_bias", "dense_kernel", "dense_bias")
     # The encoder's tensors come first.
@@ -251,4 +253,4 @@ def test_the_estimators_weights_are_rounded_to_their_format():
 def test_an_autoencoder_in_floating_point_is_refused(name):
     message = f"has no {name}_format_. Set {name}_bits before fit, or n_output_links"
     with pytest.raises(ValueError, match=message):
-        IntegerEncoder.from_estimator(fitted_for_the_chip(**{f"{name}_format_": None}))
+        IntegerEncoder.from_estimator(fitted_in_exact_sums(**{f"{name}_format_": None}))

@@ -7,20 +7,22 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-from encoders import fitted_for_the_chip, with_chip_formats
+from encoders import (
+    fitted_for_the_chip,
+    fitted_in_exact_sums,
+    with_chip_formats,
+)
 from processes import run_python
 from small_data import small_wafers, tiny_autoencoder
 
 from skemd import EMDAutoencoder, WaferRemapper
 from skemd.datasets import make_wafers
 from skemd.firmware import (
+    EconT,
     FixedPoint,
     IntegerEncoder,
     export,
-    hex_to_bits,
-    keep_mask,
-    read_payload,
-    read_registers,
+    read_words,
     write_verification_vectors,
 )
 from skemd.geometry import Geometry, hgcal_wafer
@@ -33,7 +35,8 @@ VECTORS = {
     "verify_decoded.csv",
     "verify_decoded_calQ.csv",
 }
-CHIP_FILES = {"AE_Input_weights_auto_encoder.csv", "keep_mask.txt", "payload.csv"}
+REGISTERS = {"registers_production.yaml", "registers_prototype.yaml"}
+CHIP_FILES = REGISTERS | {"testInput.csv", "testOutput.csv"}
 FILES = VECTORS | CHIP_FILES
 FILES |= {"encoder.onnx", "decoder.onnx", "hls4ml", "README.txt", "manifest.json"}
 
@@ -70,18 +73,19 @@ def test_vectors_say_what_goes_in_and_comes_out(folder):
     np.testing.assert_array_equal(tables["verify_input_ae_abs.csv"], images)
     codes = encoder.transform(tables["verify_input_ae.csv"].reshape(-1, 8, 8, 1))
     np.testing.assert_array_equal(tables["verify_output.csv"], codes)
-    charged = X.any(axis=1)
-    np.testing.assert_array_equal(codes[charged], encoder.transform(X[charged]))
-    decoded = fitted.network_.predict(codes.astype(np.float32), submodel="decoder")
+    np.testing.assert_array_equal(codes, encoder.transform(X))
+    # What the receiver makes of codes and sums, each wafer with its own sum.
+    decoded = fitted.inverse_transform(fitted.transform(X))
+    decoded = remapper.transform(decoded / decoded.sum(axis=1, keepdims=True))
+    images = tables["verify_decoded.csv"].reshape(decoded.shape)
+    cells = remapper.inverse_transform(images)
+    images *= 1 / cells.sum(axis=1)[:, None, None, None]
+    on_cells = remapper.inverse_transform(images)
+    np.testing.assert_allclose(on_cells, remapper.inverse_transform(decoded), atol=1e-6)
+    found = tables["verify_decoded_calQ.csv"]
+    np.testing.assert_allclose(found.sum(axis=1), X.sum(axis=1), rtol=1e-6)
     np.testing.assert_allclose(
-        tables["verify_decoded.csv"], decoded.reshape(len(X), -1), atol=1e-6
-    )
-    cells = tables["verify_decoded_calQ.csv"]
-    np.testing.assert_allclose(cells.sum(axis=1), X.sum(axis=1), rtol=1e-6)
-    shares = remapper.inverse_transform(decoded)
-    shares /= shares.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(
-        cells, shares * X.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
+        found, on_cells * X.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
     )
 
 
@@ -93,28 +97,33 @@ def test_numbers_have_twelve_digits_and_there_is_no_header(folder):
             assert len(number.split(".")[1]) == 12
 
 
-def test_the_payload_holds_sums_and_codes(folder):
-    X = wafers()
-    words = (folder / "payload.csv").read_text().split()
-    payload = read_payload(hex_to_bits(words, 96), n_output_links=3)
+def test_words_go_in_and_codes_and_sums_come_out(folder):
+    X, fitted = wafers(), fitted_for_the_chip(links=3)
+    words = read_words(folder / "testInput.csv")
+    expected = read_words(folder / "testOutput.csv")
     codes = read_table(folder, "verify_output.csv")
-    np.testing.assert_array_equal(payload.codes / 16, codes)
-    assert (np.abs(payload.sums - X.sum(axis=1)) * 16 <= X.sum(axis=1)).all()
-    assert (payload.sums > 0).sum() == len(X) - 1
-    assert not payload.headers.any()
+    assert len(np.unique(codes)) > 10
+    for name in REGISTERS:
+        chip = EconT.from_registers(folder / name)
+        assert chip.settings.version == name.split("_")[1].removesuffix(".yaml")
+        np.testing.assert_array_equal(chip.run(words), expected)
+        # The chip from the file lays out wafers like the one that wrote it.
+        np.testing.assert_array_equal(chip.link_words(X), words)
+        sent = chip.unpack(expected)
+        np.testing.assert_array_equal(sent["codes"] / 256, codes)
+        np.testing.assert_array_equal(sent["sum"], fitted.transform(X)[:, -1])
+    assert expected[:, :3].any(axis=0).all()
+    assert not expected[:, 3:].any()
 
 
-def test_registers_and_mask_are_those_of_the_encoder(folder):
-    words = (folder / "AE_Input_weights_auto_encoder.csv").read_text().split()
+def test_registers_hold_the_weights_and_the_mask(folder):
     encoder = IntegerEncoder.from_estimator(fitted_for_the_chip(links=3))
-    for found, name in zip(
-        read_registers(words),
-        ("conv_kernel", "conv_bias", "dense_kernel", "dense_bias"),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(found, getattr(encoder, name))
-    mask = (folder / "keep_mask.txt").read_text().strip()
-    assert bytes.fromhex(mask) == keep_mask(3)
+    for name in REGISTERS:
+        settings = EconT.from_registers(folder / name).settings
+        for found, expected in zip(settings.weights, encoder.weights, strict=True):
+            np.testing.assert_array_equal(found, expected)
+        assert f"{settings.keep_mask:0144b}" == 16 * "111110000"
+        assert not settings.high_density
 
 
 def test_onnx_files_give_the_vectors(folder):
@@ -123,7 +132,13 @@ def test_onnx_files_give_the_vectors(folder):
     (codes,) = session.run(None, {"image": images.astype(np.float32)})
     np.testing.assert_array_equal(codes, read_table(folder, "verify_output.csv"))
     session = onnxruntime.InferenceSession(folder / "decoder.onnx")
-    (decoded,) = session.run(None, {"code": codes})
+    fitted = fitted_for_the_chip(links=3)
+    sums = fitted.transform(wafers())[:, -1]
+    told = np.column_stack(
+        [(np.log2(sums) - 10) / 4, sums / 2 ** np.floor(np.log2(sums))]
+    )
+    rows = np.column_stack([codes, told]).astype(np.float32)
+    (decoded,) = session.run(None, {"code": rows})
     np.testing.assert_allclose(
         decoded.reshape(len(codes), -1),
         read_table(folder, "verify_decoded.csv"),
@@ -148,13 +163,15 @@ def test_the_manifest_and_the_readme_name_every_file_and_format(folder):
     readme = (folder / "README.txt").read_text()
     for name in manifest["files"]:
         assert name in readme
-    for name in ("ufixed<8,1>", "fixed<6,1>", "fixed<11,4>", "ufixed<5,1>"):
+    for name in ("ufixed<8,1>", "fixed<6,1>", "down to 0.00390625", "ufixed<5,1>"):
         assert name in readme
+    assert (manifest["arithmetic"], manifest["front_end"]) == ("chip", "LD")
+    assert manifest["formats"]["accumulator_format"] is None
 
 
 def test_formats_may_count_in_numpy_integers(tmp_path):
-    weight_format = FixedPoint(np.int64(6), np.int8(0), signed=np.True_)
-    fitted = fitted_for_the_chip(weight_format_=weight_format)
+    fitted = fitted_for_the_chip()
+    fitted.weight_format_ = FixedPoint(np.int64(6), np.int8(0), signed=np.True_)
     manifest = export(fitted, tmp_path, wafers())
     assert (
         json.loads((tmp_path / "manifest.json").read_text())["formats"]
@@ -162,34 +179,24 @@ def test_formats_may_count_in_numpy_integers(tmp_path):
     )
 
 
-def test_what_is_not_the_chips_is_left_out_with_the_reason(tmp_path):
-    fitted = fitted_for_the_chip(
-        weight_format_=FixedPoint(6, 1), latent_format_=FixedPoint(4, 1, signed=False)
-    )
-    with pytest.warns(UserWarning, match="export leaves files out. AE_Input"):
+def test_what_no_chip_sends_is_left_out_with_the_reason(tmp_path):
+    fitted = fitted_in_exact_sums(weight_format_=FixedPoint(6, 1))
+    with pytest.warns(UserWarning, match="export leaves out registers_.*'chip'"):
         manifest = export(fitted, tmp_path, wafers())
     assert {path.name for path in tmp_path.iterdir()} == FILES - CHIP_FILES
-    assert (
-        "weight_integer_bits=0"
-        in manifest["left_out"]["AE_Input_weights_auto_encoder.csv"]
-    )
-    assert "No number of links" in manifest["left_out"]["payload.csv"]
-    assert "left out: keep_mask.txt" in (tmp_path / "README.txt").read_text()
-
-
-def test_an_encoder_of_another_size_has_none_of_the_chips_files(tmp_path):
-    fitted = with_chip_formats(tiny_autoencoder(epochs=1).fit(small_wafers()))
-    with pytest.warns(UserWarning, match="codes of 16 numbers; this encoder's have 8"):
-        manifest = export(fitted, tmp_path, wafers())
     assert set(manifest["left_out"]) == CHIP_FILES
-    assert {path.name for path in tmp_path.iterdir()} == FILES - CHIP_FILES
+    assert "front_end='LD' or 'HD'" in manifest["left_out"]["testInput.csv"]
+    assert manifest["formats"]["accumulator_format"]["bits"] == 11
+    readme = (tmp_path / "README.txt").read_text()
+    assert "left out: testOutput.csv" in readme
+    assert "exact, then rounded to fixed<11,4>" in readme
 
 
 @pytest.mark.parametrize(
     ("X", "message"),
     [
         (np.ones((2, 47)), "X has 47 columns"),
-        (np.full((2, 48), 0.3), "sums of X must hold whole numbers"),
+        (np.full((2, 48), 2**22 + 1), "Charges must be counts from 0 to 2..22"),
         (np.full((2, 48), np.nan), "X found NaN"),
     ],
 )
@@ -200,7 +207,7 @@ def test_nothing_is_written_of_bad_wafers(X, message, tmp_path):
 
 
 def test_an_autoencoder_in_floating_point_is_refused(tmp_path):
-    fitted = fitted_for_the_chip(latent_format_=None)
+    fitted = fitted_in_exact_sums(latent_format_=None)
     for write in (export, write_verification_vectors):
         with pytest.raises(
             ValueError, match=r"has no latent_format_\. Set latent_bits"
@@ -209,7 +216,7 @@ def test_an_autoencoder_in_floating_point_is_refused(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("package", ["onnx", "hls4ml"])
+@pytest.mark.parametrize("package", ["onnx", "hls4ml", "yaml"])
 def test_the_missing_extra_is_named_before_anything_is_written(
     package, tmp_path, monkeypatch
 ):
@@ -222,15 +229,15 @@ def test_the_missing_extra_is_named_before_anything_is_written(
 def test_the_room_opens_without_the_extra_and_without_keras():
     script = """
 import sys
-for name in ("onnx", "onnxruntime", "hls4ml", "keras"):
+for name in ("onnx", "onnxruntime", "hls4ml", "yaml", "keras"):
     sys.modules[name] = None
 import numpy as np
 import skemd.firmware as firmware
-print(firmware.keep_mask(5).hex(), firmware.normalize_on_chip([[1, 2]]))
+print(firmware.LINK_FORMATS[5].bits, firmware.normalize_on_chip([[1, 2]]))
 """
     outcome = run_python(script)
     assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.startswith("ff" * 18)
+    assert outcome.stdout.startswith("9 ")
 
 
 def test_no_name_of_an_object_gets_into_the_files(tmp_path):
@@ -247,7 +254,8 @@ def test_no_name_of_an_object_gets_into_the_files(tmp_path):
         columns=[f"{hostile}{cell}" for cell in range(48)],
         index=[hostile] * 4,
     )
-    export(fitted, tmp_path, X)
+    with pytest.warns(UserWarning, match="export leaves out"):
+        export(fitted, tmp_path, X)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 100
     assert not [path for path in files if b"MARKED" in path.read_bytes()]

@@ -102,6 +102,7 @@ def test_a_layout_is_needed(tmp_path):
         wafer.conv_bias,
         np.zeros((72, 16)),
         wafer.dense_bias,
+        arithmetic="exact",
         input_format=FixedPoint(8, 1, signed=False),
         weight_format=FixedPoint(6, 0),
         accumulator_format=FixedPoint(11, 3),

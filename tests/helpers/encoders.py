@@ -32,6 +32,23 @@ FORMATS = {
 }
 
 
+def random_chip_encoder(*, latent_bits=9, seed=0, **more):
+    """Return an encoder of the chip whose codes use all bits, and saturate at times."""
+    rng = np.random.default_rng(seed)
+
+    def weights(*shape, scale):
+        return FixedPoint(6, 0).quantize(rng.normal(scale=scale, size=shape))
+
+    return IntegerEncoder(
+        weights(3, 3, 1, 8, scale=0.6),
+        weights(8, scale=0.3),
+        weights(128, 16, scale=0.3),
+        weights(16, scale=0.5),
+        latent_format=FixedPoint(latent_bits, 1, signed=False),
+        **more,
+    )
+
+
 def random_encoder(
     formats="chip", *, latent_bits=9, seed=0, layout="8x8", accumulator=(11, 3), **more
 ):
@@ -46,13 +63,16 @@ def random_encoder(
     def weights(*shape, scale):
         return weight_format.quantize(rng.normal(scale=scale, size=shape))
 
+    if isinstance(accumulator, tuple):
+        accumulator = FixedPoint(*accumulator)
     return IntegerEncoder(
         weights(3, 3, shape[2], 8, scale=2.0),
         weights(8, scale=0.5),
         weights(128, 16, scale=0.25),
         weights(16, scale=0.5),
+        arithmetic="exact",
         **FORMATS[formats],
-        accumulator_format=FixedPoint(*accumulator),
+        accumulator_format=accumulator,
         latent_format=FixedPoint(latent_bits, 1, signed=False),
         strides=2 if layout == "8x8" else 1,
         **more,
@@ -80,8 +100,21 @@ def with_wide_weights(fitted, scale=0.4):
     return twin
 
 
-def fitted_for_the_chip(links=5, layout="8x8", **changed):
-    """Return an autoencoder with the formats of a number of links."""
+@functools.cache
+def _fitted_chip(links):
+    fitted = tiny_autoencoder(
+        n_filters=8, n_components=16, n_output_links=links, epochs=1
+    )
+    return with_wide_weights(fitted.fit(small_wafers()))
+
+
+def fitted_for_the_chip(links=5):
+    """Return an autoencoder that was fitted through the chip's arithmetic."""
+    return copy.deepcopy(_fitted_chip(links))
+
+
+def fitted_in_exact_sums(links=5, layout="8x8", **changed):
+    """Return an autoencoder with the formats of a number of links, in exact sums."""
     return with_chip_formats(copy.deepcopy(_fitted_network(layout)), links, **changed)
 
 
@@ -126,8 +159,8 @@ def reference_codes(encoder, images):
 def _reference_code(encoder, image):
     height, width, channels = image.shape
     rows, columns, _, n_filters = encoder.conv_kernel.shape
-    (down, across), round_to = encoder.strides, encoder.accumulator_format
-    mode = encoder.rounding
+    (down, across), mode = encoder.strides, encoder.rounding
+    after_conv, after_code = encoder.accumulator_formats
     top = max((-(-height // down) - 1) * down + rows - height, 0) // 2
     left = max((-(-width // across) - 1) * across + columns - width, 0) // 2
     features = []
@@ -144,18 +177,20 @@ def _reference_code(encoder, image):
                             pixel = _rounded(image[v, u, c], encoder.input_format, mode)
                             weight = Fraction(float(encoder.conv_kernel[i, j, c, f]))
                             total += pixel * weight
-                features.append(max(_rounded(total, round_to, mode), Fraction(0)))
+                features.append(max(_rounded(total, after_conv, mode), Fraction(0)))
     code = []
     for k in range(encoder.dense_kernel.shape[1]):
         total = Fraction(float(encoder.dense_bias[k]))
         for feature, weight in zip(features, encoder.dense_kernel[:, k], strict=True):
             total += feature * Fraction(float(weight))
-        total = max(_rounded(total, round_to, mode), Fraction(0))
+        total = max(_rounded(total, after_code, mode), Fraction(0))
         code.append(float(_rounded(total, encoder.latent_format, mode)))
     return code
 
 
 def _rounded(value, number_format, mode):
+    if number_format is None:
+        return value
     fraction = number_format.bits - number_format.integer_bits - number_format.signed
     step = Fraction(1, 2**fraction)
     steps = (Fraction(float(value)) if isinstance(value, np.floating) else value) / step
@@ -170,6 +205,8 @@ def float_codes(encoder, images):
     round_ = np.rint if encoder.rounding == "half_even" else np.floor
 
     def rounded(values, number_format):
+        if number_format is None:
+            return values
         steps = round_(values / number_format.step)
         low, high = number_format.lowest, number_format.highest
         return np.clip(steps * number_format.step, low, high)
@@ -188,8 +225,8 @@ def float_codes(encoder, images):
         for i in range(rows)
         for j in range(columns)
     )
-    accumulator = encoder.accumulator_format
-    features = np.maximum(rounded(sums + encoder.conv_bias, accumulator), 0)
+    after_conv, after_code = encoder.accumulator_formats
+    features = np.maximum(rounded(sums + encoder.conv_bias, after_conv), 0)
     sums = features.reshape(len(images), -1) @ encoder.dense_kernel
-    outputs = np.maximum(rounded(sums + encoder.dense_bias, accumulator), 0)
+    outputs = np.maximum(rounded(sums + encoder.dense_bias, after_code), 0)
     return rounded(outputs, encoder.latent_format)
