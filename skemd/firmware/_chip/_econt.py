@@ -166,8 +166,8 @@ class EconT:
         wrong = [f"{name}={cure}" for name, cure in cures.items() if cure]
         if wrong:
             raise ValueError(
-                f"This {type(autoencoder).__name__} was not fitted for what a chip "
-                f"sends. Set {', '.join(wrong)} and fit again."
+                "This autoencoder was not fitted for what a chip sends. Set "
+                f"{', '.join(wrong)} and fit again."
             )
         encoder = IntegerEncoder.from_estimator(autoencoder)
         return cls(
