@@ -289,8 +289,8 @@ def test_codes_have_the_sum_where_the_decoder_is_told(case):
 
 
 def test_training_changes_every_weight_and_leaves_them_on_the_grid():
-    fitted = chip(epochs=4, learning_rate=0.05).fit(small_wafers())
-    short = chip(epochs=1, learning_rate=1e-9).fit(small_wafers())
+    fitted = chip(epochs=3).fit(small_wafers(300))
+    short = chip(epochs=1, learning_rate=1e-9).fit(small_wafers(300))
     for one, other in zip(fitted_weights(fitted), fitted_weights(short), strict=True):
         assert np.isfinite(one).all()
         assert (one != other).any()
