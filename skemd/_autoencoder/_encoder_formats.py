@@ -5,7 +5,7 @@ Formats that contradict each other, or that float32 cannot reproduce exactly, ar
 refused. So is what ECON-T does not have, if the encoder is trained in its arithmetic.
 """
 
-from skemd._checks import check_choice, check_number
+from skemd._checks import check_choice, check_flag, check_number
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._links import (
     CHIP_ACCUMULATOR,
@@ -20,15 +20,24 @@ from skemd.geometry import hgcal_wafer
 
 __all__ = [
     "FORMATS",
-    "check_arithmetic",
     "check_chip_layout",
-    "check_chip_shape",
     "check_exact",
+    "checked_roundings",
     "encoder_formats",
 ]
 
 # The stages of the encoder that may have a format, as the network's builder calls them.
 FORMATS = ("input_format", "weight_format", "accumulator_format", "latent_format")
+# The estimator's parameters that choose them.
+_FORMAT_PARAMETERS = (
+    "n_components",
+    "latent_bits",
+    "weight_bits",
+    "weight_integer_bits",
+    "input_bits",
+    "accumulator_bits",
+    "n_output_links",
+)
 # float32 is exact for whole numbers of up to so many bits.
 FLOAT32_BITS = 24
 # What ECON-T's encoder is made of, as the estimator's parameters; and its layout.
@@ -101,26 +110,43 @@ def encoder_formats(
     return formats
 
 
-def check_chip_shape(autoencoder):
-    """Check that parameters ask for the encoder that ECON-T has.
+def checked_roundings(autoencoder):
+    """Check what an autoencoder's parameters ask its encoder to round.
 
     Parameters
     ----------
     autoencoder : EMDAutoencoder
-        Its parameters.
+        Its parameters; `n_components` and `strides` have been checked.
+
+    Returns
+    -------
+    arithmetic : {"chip", "exact"}
+        "exact" without links.
+    formats : dict of str to FixedPoint or None
+        As :func:`encoder_formats` gives them.
 
     Raises
     ------
     ValueError
-        If one of them asks for another.
+        If a parameter is wrong, or asks for what the chip does not have.
     """
-    for name, expected in _CHIP_SHAPE.items():
+    check_choice(autoencoder.arithmetic, "arithmetic", ("chip", "exact"))
+    if autoencoder.front_end is not None:
+        check_choice(autoencoder.front_end, "front_end", (*FRONT_ENDS, None))
+    if autoencoder.encode_sum is not None:
+        check_flag(autoencoder.encode_sum, "encode_sum")
+    has_links = autoencoder.n_output_links is not None
+    arithmetic = autoencoder.arithmetic if has_links else "exact"
+    parameters = {name: getattr(autoencoder, name) for name in _FORMAT_PARAMETERS}
+    formats = encoder_formats(**parameters, arithmetic=arithmetic)
+    for name, expected in _CHIP_SHAPE.items() if arithmetic == "chip" else ():
         found = getattr(autoencoder, name)
         if found != expected:
             raise ValueError(
                 f"n_output_links trains the encoder of the chip, which has {name}="
                 f"{expected}; got {name}={found}. Leave it at that, {_OR_EXACT}"
             )
+    return arithmetic, formats
 
 
 def check_chip_layout(layout, geometry):
@@ -145,13 +171,6 @@ def check_chip_layout(layout, geometry):
             f"{layout.shape} of the {geometry.name} geometry. Pass wafers in rows of "
             f"cells, layout={_CHIP_LAYOUT!r} and geometry='wafer', {_OR_EXACT}"
         )
-
-
-def check_arithmetic(arithmetic, front_end):
-    """Check the parameters that choose the arithmetic and the front end."""
-    check_choice(arithmetic, "arithmetic", ("chip", "exact"))
-    if front_end is not None:
-        check_choice(front_end, "front_end", (*FRONT_ENDS, None))
 
 
 def _check_chip_formats(formats):

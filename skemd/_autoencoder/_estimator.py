@@ -25,18 +25,16 @@ from skemd._autoencoder._dead_components import (
 )
 from skemd._autoencoder._encoder_formats import (
     FORMATS,
-    check_arithmetic,
     check_chip_layout,
-    check_chip_shape,
     check_exact,
-    encoder_formats,
+    checked_roundings,
 )
 from skemd._autoencoder._fit import trained_network
-from skemd._autoencoder._inputs import NetworkInputs
+from skemd._autoencoder._inputs import NetworkInputs, encodes_sum
 from skemd._autoencoder._loss import clone_that_shares
 from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
 from skemd._backend import keras
-from skemd._checks import check_flag, check_number, check_out
+from skemd._checks import check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import row_sums, with_sums
 from skemd._input._wafers import (
@@ -56,7 +54,6 @@ from skemd._training._options import (
     check_training_parameters,
 )
 from skemd.distance._exact import solve_pairs
-from skemd.firmware._chip._front_end import FRONT_ENDS, pedestal
 from skemd.geometry import Geometry, Layout
 
 __all__ = ["EMDAutoencoder"]
@@ -363,7 +360,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         UserWarning
             If components of the code are dead; in floating point from 1,000 wafers on.
         """
-        arithmetic, formats = self._checked_roundings()
+        arithmetic, formats = self._checked_parameters()
         X, geometry, layout_name = validated_cells(
             self,
             X,
@@ -373,9 +370,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         layout = resolve_layout(geometry, layout_name or self.layout)
-        inputs = self._inputs_of(layout, arithmetic)
+        inputs = NetworkInputs.asked_for(self, layout, arithmetic)
         if arithmetic == "chip":
             check_chip_layout(layout, geometry)
+        if inputs.front_end is not None:
             # Charges beyond the chip's counts are found before any work.
             map_chunks(lambda chunk: inputs.sent_sums(X[chunk]), len(X))
         n_products = products_per_sum(
@@ -401,7 +399,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             links = self.n_output_links
             self.n_output_links_ = None if links is None else int(links)
             self._returns_images = layout_name is not None
-            self._encodes_sum = self._will_encode_sum(arithmetic)
+            self._encodes_sum = encodes_sum(self, arithmetic)
             self._n_features_out = self.n_components + self._encodes_sum
             # A regressor that was fitted here has warned by itself.
             self._interruption = result.interruption or getattr(
@@ -546,41 +544,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _checked_roundings(self):
+    def _checked_parameters(self):
         """Check all parameters, and return the arithmetic and formats they ask for."""
         check_training_parameters(self)
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.strides, "strides", low=1, integer=True)
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
-        if self.encode_sum is not None:
-            check_flag(self.encode_sum, "encode_sum")
-        check_arithmetic(self.arithmetic, self.front_end)
-        arithmetic = "exact" if self.n_output_links is None else self.arithmetic
-        if arithmetic == "chip":
-            check_chip_shape(self)
-        formats = encoder_formats(
-            n_components=self.n_components,
-            latent_bits=self.latent_bits,
-            weight_bits=self.weight_bits,
-            weight_integer_bits=self.weight_integer_bits,
-            input_bits=self.input_bits,
-            accumulator_bits=self.accumulator_bits,
-            n_output_links=self.n_output_links,
-            arithmetic=arithmetic,
-        )
-        return arithmetic, formats
-
-    def _will_encode_sum(self, arithmetic):
-        if self.encode_sum is not None:
-            return bool(self.encode_sum)
-        return arithmetic == "chip" and self.front_end is not None
-
-    def _inputs_of(self, layout, arithmetic):
-        """Return how wafers become inputs, from the parameters."""
-        if arithmetic == "exact":
-            return NetworkInputs(layout)
-        tells_sum = self._will_encode_sum(arithmetic)
-        return NetworkInputs(layout, arithmetic, self.front_end, tells_sum)
+        return checked_roundings(self)
 
     @property
     def _inputs(self):
@@ -605,18 +575,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return np.column_stack([codes, inputs.sent_sums(X).astype(np.float32)])
 
     def _decoded(self, codes, sums):
-        told = self._inputs.conditions(sums)
-        images = self.network_.predict(np.column_stack([codes, told]), DECODER)
+        inputs = self._inputs
+        rows = np.column_stack([codes, inputs.conditions(sums)])
+        images = self.network_.predict(rows, DECODER)
         check_decoded(images, codes)
-        cells = with_sums(self.layout_.invert(images), self._true_sums(sums))
+        if self._encodes_sum:
+            sums = inputs.own_sums(sums)
+        cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
-
-    def _true_sums(self, sums):
-        """Estimate wafers' own sums from those behind the front end."""
-        if self.front_end_ is None or not self._encodes_sum:
-            return sums
-        empty_cell = pedestal(FRONT_ENDS[self.front_end_])
-        return np.maximum(sums - self.n_features_in_ * empty_cell, empty_cell)
 
     def _reconstructed(self, X, sums):
         return with_sums(self.network_.predict(self._inputs(X)), sums)

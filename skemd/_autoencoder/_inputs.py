@@ -11,10 +11,10 @@ import numpy as np
 
 from skemd._input._scaling import encoder_images, row_sums, truncated_pixels
 from skemd._number_formats._links import MODULE_SUM
-from skemd.firmware._chip._front_end import seen_charges
+from skemd.firmware._chip._front_end import FRONT_ENDS, pedestal, seen_charges
 from skemd.geometry import Layout
 
-__all__ = ["NetworkInputs"]
+__all__ = ["NetworkInputs", "encodes_sum"]
 
 # The logarithm of a sum is brought to order one: about this sum is typical, and most
 # are within a factor of 2**4 of it.
@@ -41,6 +41,29 @@ class NetworkInputs:
     arithmetic: str = "exact"
     front_end: str | None = None
     tells_sum: bool = False
+
+    @classmethod
+    def asked_for(cls, autoencoder, layout, arithmetic):
+        """Return what an autoencoder's parameters ask for.
+
+        Parameters
+        ----------
+        autoencoder : EMDAutoencoder
+            Its parameters have been checked.
+        layout : Layout
+            How cells lie in the encoder's images.
+        arithmetic : {"chip", "exact"}
+            That of the encoder.
+
+        Returns
+        -------
+        inputs : NetworkInputs
+            Without front end and conditions in exact arithmetic.
+        """
+        if arithmetic == "exact":
+            return cls(layout)
+        tells_sum = encodes_sum(autoencoder, arithmetic)
+        return cls(layout, arithmetic, autoencoder.front_end, tells_sum)
 
     @property
     def n_conditions(self):
@@ -118,10 +141,36 @@ class NetworkInputs:
         told = np.column_stack([scaled, 2 * mantissa]).astype(np.float32)
         return told[:, : self.n_conditions]
 
+    def own_sums(self, sums):
+        """Estimate wafers' own sums from those that were sent.
+
+        Parameters
+        ----------
+        sums : ndarray of shape (n_samples,)
+            The sums as they were sent, in counts.
+
+        Returns
+        -------
+        sums : ndarray of shape (n_samples,)
+            Behind a front end less what all cells read as if they are empty, but at
+            least what one of them does; in counts.
+        """
+        if self.front_end is None:
+            return sums
+        empty_cell = pedestal(FRONT_ENDS[self.front_end])
+        return np.maximum(sums - self.layout.n_cells * empty_cell, empty_cell)
+
     def _images(self, seen):
         if self.arithmetic == "chip":
             return self.layout.apply(truncated_pixels(seen))
         return encoder_images(seen, self.layout)
+
+
+def encodes_sum(autoencoder, arithmetic):
+    """Return whether codes end with the sum, as the parameters ask for it."""
+    if autoencoder.encode_sum is not None:
+        return bool(autoencoder.encode_sum)
+    return arithmetic == "chip" and autoencoder.front_end is not None
 
 
 def _sent(seen):

@@ -288,6 +288,7 @@ def test_codes_have_the_sum_where_the_decoder_is_told(case):
 # Training
 
 
+@pytest.mark.filterwarnings("ignore:.* dead:UserWarning")
 def test_training_changes_every_weight_and_leaves_them_on_the_grid():
     fitted = chip(epochs=3).fit(small_wafers(300))
     short = chip(epochs=1, learning_rate=1e-9).fit(small_wafers(300))

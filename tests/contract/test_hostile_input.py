@@ -96,16 +96,11 @@ def _fitted(kind):
 @functools.cache
 def _chip():
     rng = np.random.RandomState(0)
-    formats = firmware.LINK_FORMATS
     return firmware.IntegerEncoder(
         rng.randint(-16, 16, size=(3, 3, 1, 8)) / 32,
         rng.randint(-16, 16, size=8) / 32,
         rng.randint(-16, 16, size=(128, 16)) / 32,
         rng.randint(-16, 16, size=16) / 32,
-        input_format=firmware.FixedPoint(8, 1, signed=False),
-        weight_format=firmware.FixedPoint(6, 0),
-        accumulator_format=firmware.FixedPoint(11, 3),
-        latent_format=formats[5],
     )
 
 
@@ -187,16 +182,6 @@ SUBJECTS = {
     "IntegerEncoder.transform": Subject(lambda X, n: _chip().transform(X)),
     "normalize_on_chip": Subject(
         lambda X, n: firmware.normalize_on_chip(X), takes=OTHER_SHAPES
-    ),
-    "write_payload": Subject(
-        lambda X, n: firmware.write_payload(X, np.arange(n), n_output_links=5),
-        width=16,
-        prepare=lambda X: np.floor(X) % 128,
-    ),
-    "read_payload": Subject(
-        lambda X, n: firmware.read_payload(X, n_output_links=2),
-        width=64,
-        prepare=lambda X: 1.0 * (X > 0),
     ),
     "occupancy": Subject(lambda X, n: study.occupancy(X)),
     "charge_in_mip": Subject(lambda X, n: study.charge_in_mip(X)),
@@ -377,16 +362,14 @@ EXEMPT = {
     **dict.fromkeys(
         ["show_versions", "make_wafers", "grid", "hgcal_wafer"], OF_NUMBERS
     ),
-    **dict.fromkeys(["line", "keep_mask", "FixedPoint", "FloatCode"], OF_NUMBERS),
+    **dict.fromkeys(["line", "FixedPoint", "FloatCode"], OF_NUMBERS),
     **dict.fromkeys(importlib.import_module("skemd.layers").__all__, OF_TENSORS),
     **dict.fromkeys(importlib.import_module("skemd.losses").__all__, OF_TENSORS),
     **dict.fromkeys(["load_wafers", "read_csv", "write_csv"], OF_FILES),
     **dict.fromkeys(["export", "export_hls4ml", "export_onnx"], OF_FILES),
     **dict.fromkeys(["EconT", "read_words", "write_words"], OF_FILES),
     **dict.fromkeys(["ChipSettings", "EncoderWeights"], OF_NUMBERS),
-    **dict.fromkeys(["read_registers", "write_registers"], OF_RESULTS),
-    **dict.fromkeys(["Payload", "bits_to_hex", "hex_to_bits"], OF_RESULTS),
-    **dict.fromkeys(["apply_keep_mask", "Layout"], OF_RESULTS),
+    "Layout": OF_RESULTS,
     **dict.fromkeys(["Comparison", "Profile", "Ratios", "Wafers"], OF_RESULTS),
     **dict.fromkeys(["compare", "fitted", "link_rows", "links_table"], OF_RESULTS),
     **dict.fromkeys(["payload_bits", "pooled_profiles", "profile"], OF_RESULTS),
