@@ -10,7 +10,6 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,7 +23,6 @@ from skemd._autoencoder._dead_components import (
     warn_of_dead_components,
 )
 from skemd._autoencoder._encoder_formats import (
-    FORMATS,
     check_chip_layout,
     check_exact,
     checked_roundings,
@@ -33,7 +31,11 @@ from skemd._autoencoder._fit import trained_network
 from skemd._autoencoder._inputs import NetworkInputs, encodes_sum
 from skemd._autoencoder._loss import clone_that_shares
 from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
-from skemd._backend import keras
+from skemd._autoencoder._saved import (
+    ADDED_LATER,
+    FITTED_ATTRIBUTES,
+    SAVED_PARAMETERS,
+)
 from skemd._checks import check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import row_sums, with_sums
@@ -44,17 +46,12 @@ from skemd._input._wafers import (
     validated_cells,
     without_empty,
 )
-from skemd._number_formats._fixed_point import FixedPoint
-from skemd._regressor import EMDRegressor
 from skemd._training._checkpoint import checkpoint_of
-from skemd._training._network import Network
 from skemd._training._options import (
     RUN_PARAMETERS,
-    TRAINING_PARAMETERS,
     check_training_parameters,
 )
 from skemd.distance._exact import solve_pairs
-from skemd.geometry import Geometry, Layout
 
 __all__ = ["EMDAutoencoder"]
 
@@ -216,54 +213,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     # Pipelines and searches should not route `out` as metadata.
     __metadata_request__predict: ClassVar = {"out": UNUSED}
-    _fitted_attributes: ClassVar = {
-        "n_features_in_": int,
-        "geometry_": Geometry,
-        "layout_": Layout,
-        "network_": Network,
-        "history_": dict,
-        "n_iter_": int,
-        "typical_sum_": int | float,
-        "dead_components_": np.ndarray,
-        "emd_regressor_": EMDRegressor | None,
-        "arithmetic_": str,
-        "front_end_": str | None,
-        "n_output_links_": int | None,
-        **{f"{name}_": FixedPoint | None for name in FORMATS},
-        "_returns_images": bool,
-        "_encodes_sum": bool,
-        "_n_features_out": int,
-    }
-    _saved_parameters: ClassVar = {
-        "loss": str | keras.losses.Loss,
-        "emd_regressor": EMDRegressor | FrozenEstimator | None,
-        "n_components": int,
-        "latent_bits": int | FixedPoint | None,
-        "weight_bits": int | None,
-        "weight_integer_bits": int,
-        "input_bits": int | FixedPoint | None,
-        "accumulator_bits": int | FixedPoint | None,
-        "n_output_links": int | None,
-        "arithmetic": str,
-        "front_end": str | None,
-        "encode_sum": bool | None,
-        "float_fraction": int | float,
-        "n_filters": int,
-        "kernel_size": int,
-        "strides": int,
-        "layout": str,
-        **TRAINING_PARAMETERS,
-        "geometry": str | Geometry,
-    }
+    _fitted_attributes: ClassVar = FITTED_ATTRIBUTES
+    _saved_parameters: ClassVar = SAVED_PARAMETERS
     _run_parameters: ClassVar = RUN_PARAMETERS
-    # What files of earlier versions lack, and what it was then.
-    _added_later: ClassVar = {
-        "arithmetic": "exact",
-        "front_end": None,
-        "arithmetic_": "exact",
-        "front_end_": None,
-        "n_output_links_": None,
-    }
+    _added_later: ClassVar = ADDED_LATER
 
     def __init__(
         self,

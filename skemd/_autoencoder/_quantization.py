@@ -16,10 +16,12 @@ import numpy as np
 
 from skemd._autoencoder._network import DECODER, ENCODER, build_autoencoder
 from skemd._backend import layers_with_weights, weights_of
+from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd._training._loop import TrainingResult
 from skemd._training._network import Network
+from skemd.firmware._arithmetic import patches
 
-__all__ = ["equalize_ranges", "train_quantized"]
+__all__ = ["equalize_ranges", "make_up_for_truncation", "train_quantized"]
 
 # Weights start inside their range, with room to grow.
 _PART_OF_RANGE = 0.9
@@ -27,6 +29,8 @@ _PART_OF_RANGE = 0.9
 _CODE_QUANTILE = 0.999
 # But no code starts beyond its range by more than this factor.
 _MOST_SATURATION = 4
+# So many images show what rounding down takes away.
+_N_IMAGES = 2_000
 
 
 def train_quantized(
@@ -79,6 +83,8 @@ def train_quantized(
         )
     weight_format, latent_format = formats["weight_format"], formats["latent_format"]
     equalize_ranges(network, images, weight_format, latent_format, arithmetic)
+    if arithmetic == "chip":
+        make_up_for_truncation(network, images[:_N_IMAGES], latent_format)
     weights = network.pull_weights().weights
     config = {**network.config, **formats, "arithmetic": arithmetic}
     network = Network(build_autoencoder, config, weights)
@@ -126,6 +132,34 @@ def equalize_ranges(network, images, weight_format, latent_format, arithmetic="e
         _revive(code, dense, dead)
         codes = network.predict(images, submodel=ENCODER)
         _equalize_components(code, dense, codes, weight_format, highest)
+
+
+def make_up_for_truncation(network, images, latent_format):
+    """Add to biases what rounding down will take away, in place.
+
+    Each product and each code loses half a step on average. Without this, components
+    whose codes are small would start dead.
+
+    Parameters
+    ----------
+    network : Network
+        An autoencoder without formats.
+    images : ndarray of shape (n_samples, height, width, channels)
+        Some of the images on which it trains.
+    latent_format : FixedPoint
+        The format of the codes to come.
+    """
+    conv, code = layers_with_weights(network.submodel(ENCODER))
+    kernel, bias = weights_of(conv)
+    seen = patches(images, kernel.shape[:2], conv.strides)
+    hidden = seen @ kernel.reshape(-1, len(bias)) + bias
+    # Products with zero lose nothing.
+    n_products = (seen > 0).sum(axis=3).mean()
+    conv.set_weights([kernel, bias + n_products / 2 ** (CONV_FRACTION_BITS + 1)])
+    n_products = (hidden > 0).sum(axis=(1, 2, 3)).mean()
+    lost = n_products / 2 ** (DENSE_FRACTION_BITS + 1) + latent_format.step / 2
+    kernel, bias = weights_of(code)
+    code.set_weights([kernel, bias + lost])
 
 
 def _range_of_codes(latent_format, arithmetic):

@@ -30,6 +30,7 @@ from small_data import (
 
 import skemd
 from skemd import EMDAutoencoder, EMDRegressor, WaferRemapper
+from skemd._io._archive import read_archive, write_archive
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.geometry import grid
 from skemd.losses import SinkhornDivergence, TelescopeLoss
@@ -124,7 +125,8 @@ def chip():
     """Return an encoder of few bits, with a learned EMD of its own."""
     regressor = FrozenEstimator(fitted_regressor())
     parameters = {"loss": "emdcnn", "emd_regressor": regressor, "n_output_links": 5}
-    return tiny_autoencoder(**parameters, encode_sum=True).fit(small_wafers())
+    shape = {"n_filters": 8, "n_components": 16, "random_state": 1}
+    return tiny_autoencoder(**parameters, **shape).fit(small_wafers())
 
 
 def assert_equal_autoencoders(loaded, fitted, X):
@@ -142,7 +144,62 @@ def test_autoencoders_come_back_as_they_were(tmp_path, chip):
         loaded = saved_and_loaded(fitted, tmp_path)
         assert_equal_autoencoders(loaded, fitted, small_wafers())
     assert loaded.latent_format_ == chip.latent_format_
+    assert (loaded.arithmetic_, loaded.front_end_) == ("chip", "LD")
     np.testing.assert_array_equal(loaded.dead_components_, chip.dead_components_)
+
+
+def test_files_from_before_the_chips_arithmetic_are_of_exact_sums(tmp_path):
+    fitted = tiny_autoencoder(n_output_links=2, arithmetic="exact", front_end=None)
+    fitted.fit(small_wafers())
+    path = tmp_path / "saved.skemd"
+    skemd.save(fitted, path)
+    header, arrays = read_archive(path, "estimator")
+    _, parameters, learned = header["content"]["estimator"]
+    later = {"arithmetic", "front_end", "arithmetic_", "front_end_", "n_output_links_"}
+    for values in (parameters, learned):
+        values["dict"] = [item for item in values["dict"] if item[0] not in later]
+    network = next(item for key, item in learned["dict"] if key == "network_")
+    config = network["network"][1]
+    config["dict"] = [
+        item for item in config["dict"] if item[0] not in ("arithmetic", "n_conditions")
+    ]
+    write_archive(path, header, arrays)
+    assert_equal_but_for_links(skemd.load(path), fitted)
+    parameters["dict"] = [*parameters["dict"], ["arithmetic", "chip"]]
+    write_archive(path, header, arrays)
+    # A later fit is another matter.
+    assert skemd.load(path).arithmetic_ == "exact"
+
+
+def assert_equal_but_for_links(loaded, fitted):
+    assert loaded.get_params() == fitted.get_params()
+    assert (loaded.arithmetic_, loaded.front_end_) == ("exact", None)
+    assert loaded.n_output_links_ is None
+    X = small_wafers()
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("arithmetic_", "exact"),
+        ("arithmetic_", "none"),
+        ("front_end_", "MD"),
+        ("n_output_links_", None),
+        ("n_output_links_", 7),
+        ("_encodes_sum", False),
+    ],
+)
+def test_what_does_not_belong_to_the_network_is_refused(
+    attribute, value, tmp_path, chip
+):
+    changed = copy.copy(chip)
+    setattr(changed, attribute, value)
+    if attribute == "_encodes_sum":
+        changed._n_features_out = 16
+    with pytest.raises(ValueError, match="does not belong to the other values"):
+        skemd.save(changed, tmp_path / "changed.skemd")
 
 
 def test_the_learned_emd_within_comes_back(tmp_path, chip):
