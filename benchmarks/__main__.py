@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     chip_cost,
+    chip_epoch,
     econt,
     exact,
     exactness,
@@ -35,6 +36,7 @@ REPORTS = {
     "memory": memory.report,
     "loss-table": loss_table.report,
     "chip-cost": chip_cost.report,
+    "chip-epoch": chip_epoch.report,
     "econt": econt.report,
 }
 

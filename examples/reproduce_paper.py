@@ -155,8 +155,9 @@ def algorithms_of(options):
     # A tenth of the wafers is used for early stopping.
     steps_per_epoch = math.ceil(0.9 * n_train / TRAINING["batch_size"])
     epochs = max(2, round(options.steps / steps_per_epoch))
+    # The paper's networks round sums once, where the chip rounds every product.
     network = functools.partial(
-        EMDAutoencoder, epochs=epochs, patience=epochs, **TRAINING
+        EMDAutoencoder, arithmetic="exact", epochs=epochs, patience=epochs, **TRAINING
     )
     algorithms = [
         (name_of(loss), network(loss=loss, n_output_links=links))

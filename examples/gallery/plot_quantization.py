@@ -17,13 +17,14 @@ BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
 
 # %%
 # Two, three and five links have room for 3, 5 and 9 bits for each of the 16 numbers of
-# a code. We train one autoencoder in floating point, and three with the chip's formats
-# of codes, weights, images and sums, so that the training takes the rounding into
-# account.
+# a code. We train one autoencoder in floating point, and three with formats of codes,
+# weights, images and sums, so that the training takes the rounding into account. Sums
+# are rounded once here, as in published models; the chip rounds more.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
 training = {"loss": "emd", "epochs": EPOCHS, "batch_size": 100, "random_state": 0}
+training["arithmetic"] = "exact"
 floating = EMDAutoencoder(**training).fit(X)
 aware = [
     EMDAutoencoder(n_output_links=links, **training).fit(X) for links in BITS_OF_LINKS

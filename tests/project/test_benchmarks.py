@@ -15,6 +15,7 @@ from repository import ROOT
 from benchmarks import (
     __main__,
     chip_cost,
+    chip_epoch,
     exactness,
     loss_table,
     other_geometries,
@@ -118,6 +119,19 @@ def test_the_table_of_the_chips_cost_has_a_row_for_each_format(monkeypatch):
     expected = np.mean(results["generated"]["telescope"]["3"])
     assert float(rows["3"][3]) == pytest.approx(expected, abs=1e-3)
     assert rows["float"][-2:] == ["1.00", "(1.00-1.00)"]
+
+
+@pytest.mark.exhaustive
+def test_the_cost_of_an_epoch_is_a_ratio_to_exact_arithmetic():
+    with warnings.catch_warnings():
+        # So short a training leaves dead components.
+        warnings.filterwarnings("ignore", ".* dead", UserWarning)
+        table, results = chip_epoch.report(
+            n_wafers=1_000, n_epochs=1, n_turns=1, losses=("mse",)
+        )
+    seconds = results["mse"]
+    assert seconds.keys() == {"exact", "chip", "chip, front end"}
+    assert table.splitlines()[3].split()[-1] == "1.00"
 
 
 def test_an_unknown_benchmark_is_answered_with_the_known_ones(monkeypatch, capsys):
