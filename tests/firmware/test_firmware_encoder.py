@@ -6,6 +6,7 @@ from encoders import (
     FORMATS,
     fitted_in_exact_sums,
     float_codes,
+    random_chip_encoder,
     random_encoder,
     reference_codes,
     try_images,
@@ -13,7 +14,14 @@ from encoders import (
 
 from skemd import WaferRemapper
 from skemd.datasets import make_wafers
-from skemd.firmware import LINK_FORMATS, FixedPoint, IntegerEncoder
+from skemd.firmware import (
+    LINK_FORMATS,
+    ChipSettings,
+    EconT,
+    FixedPoint,
+    IntegerEncoder,
+)
+from skemd.firmware._chip._encoder_arithmetic import encode_images, trigger_cells
 from skemd.geometry import Layout, hgcal_wafer
 
 all_formats = pytest.mark.parametrize("formats", FORMATS)
@@ -40,6 +48,115 @@ def test_codes_are_those_of_fractions_with_other_sums(rounding, accumulator):
     np.testing.assert_array_equal(
         encoder.transform(images), reference_codes(encoder, images)
     )
+
+
+@both_roundings
+@pytest.mark.parametrize(
+    "pair",
+    [[FixedPoint(11, 3), None], [None, FixedPoint(8, 1)], [None, None]],
+    ids=str,
+)
+def test_sums_without_a_format_are_not_rounded(rounding, pair):
+    encoder = random_encoder("six bits", rounding=rounding, accumulator=pair)
+    images = try_images(6, encoder)
+    codes = encoder.transform(images)
+    np.testing.assert_array_equal(codes, reference_codes(encoder, images))
+    np.testing.assert_array_equal(codes, float_codes(encoder, images))
+    both = random_encoder("six bits", rounding=rounding, accumulator=(8, 1))
+    more = try_images(500, encoder)
+    assert (encoder.transform(more) != both.transform(more)).any()
+
+
+def test_one_format_for_both_sums_is_the_pair_of_it():
+    number_format = FixedPoint(11, 3)
+    encoder = random_encoder(accumulator=[number_format, number_format])
+    images = try_images(100, encoder)
+    expected = random_encoder(accumulator=(11, 3)).transform(images)
+    np.testing.assert_array_equal(encoder.transform(images), expected)
+
+
+def test_the_chip_is_the_default_and_needs_no_formats():
+    encoder = random_chip_encoder()
+    assert encoder.arithmetic == "chip"
+    assert encoder.rounding == "floor"
+    assert encoder.input_format == FixedPoint(8, 1, signed=False)
+    assert encoder.weight_format == FixedPoint(6, 0)
+    assert encoder.accumulator_formats == (None, None)
+    assert encoder.latent_format == LINK_FORMATS[5]
+    named = random_chip_encoder(
+        input_format=FixedPoint(8, 1, signed=False),
+        weight_format=FixedPoint(6, 0),
+        rounding="floor",
+    )
+    images = try_images(50, encoder)
+    np.testing.assert_array_equal(named.transform(images), encoder.transform(images))
+
+
+@pytest.mark.parametrize("front_end", ["LD", "HD", None])
+def test_the_chips_encoder_computes_what_econt_sends(front_end):
+    encoder = random_chip_encoder(front_end=front_end)
+    X = make_wafers(500, random_state=1)
+    X[0] = 0
+    seen = encoder.images(X)
+    steps = 128 * seen
+    assert (steps == np.floor(steps)).all()
+    image = np.moveaxis(steps[..., 0], 0, -1).astype(np.int32)
+    expected = encode_images(image, encoder.weights)
+    found = encoder.transform_integers(X)
+    charged = slice(0 if front_end else 1, None)
+    np.testing.assert_array_equal(found[charged], expected[charged])
+    # Behind a front end there is no wafer without charge.
+    assert found[0].any() == (front_end is not None)
+    assert 0.02 < (found == 511).mean() < 0.5
+    if front_end is not None:
+        settings = ChipSettings(
+            "autoencoder",
+            high_density=front_end == "HD",
+            n_links=5,
+            mux=trigger_cells(),
+            weights=encoder.weights,
+        )
+        chip = EconT(settings)
+        sent = chip.unpack(chip.run(chip.link_words(X)))["codes"]
+        np.testing.assert_array_equal(sent, found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"input_format": FixedPoint(10, 3)}, "input_format is FixedPoint.bits=8"),
+        ({"weight_format": FixedPoint(6, 1)}, "weight_format is FixedPoint.bits=6"),
+        ({"accumulator_format": FixedPoint(11, 3)}, "accumulator_format is None; got"),
+        ({"rounding": "half_even"}, "rounding is floor; got 'half_even'"),
+        ({"latent_format": FixedPoint(10, 1, signed=False)}, "at most 9 bits"),
+        ({"latent_format": FixedPoint(9, 2, signed=False)}, "at most 9 bits"),
+        ({"conv_kernel": np.zeros((3, 3, 3, 8))}, "a conv_kernel of shape .3, 3, 1, 8"),
+        ({"dense_kernel": np.zeros((72, 16))}, "a dense_kernel of shape .128, 16."),
+        ({"strides": 1}, r"has strides \(2, 2\); got \(1, 1\)"),
+        (
+            {"layout": Layout((8, 8, 1), np.arange(48))},
+            "in the layout '8x8'; got another one of shape .8, 8, 1.",
+        ),
+    ],
+)
+def test_what_the_chip_does_not_have_is_named(changed, message):
+    encoder = random_chip_encoder()
+    names = ("conv_kernel", "conv_bias", "dense_kernel", "dense_bias")
+    arguments = {name: getattr(encoder, name) for name in names} | changed
+    with pytest.raises(ValueError, match=f"{message}.*arithmetic='exact'"):
+        IntegerEncoder(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"arithmetic": "integer"}, "arithmetic must be one of"),
+        ({"front_end": "MD"}, "front_end must be one of"),
+    ],
+)
+def test_bad_choices_are_named(changed, message):
+    with pytest.raises(ValueError, match=message):
+        random_chip_encoder(**changed)
 
 
 @pytest.mark.exhaustive

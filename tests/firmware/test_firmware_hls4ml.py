@@ -6,7 +6,12 @@ import warnings
 
 import numpy as np
 import pytest
-from encoders import fitted_for_the_chip, random_encoder, try_images
+from encoders import (
+    fitted_for_the_chip,
+    random_chip_encoder,
+    random_encoder,
+    try_images,
+)
 
 from skemd.datasets import make_wafers
 from skemd.firmware import FixedPoint, export, export_hls4ml
@@ -39,6 +44,30 @@ def test_not_one_of_10_000_codes_differs(formats, options, tmp_path, capfd):
     project.compile()
     codes = project.predict(images)
     assert (codes != encoder.transform(images)).sum() == 0
+
+
+@pytest.mark.exhaustive
+@needs_compiler
+@pytest.mark.parametrize("latent_bits", [3, 5, 7, 9])
+def test_not_one_of_10_000_codes_of_the_chip_differs(latent_bits, tmp_path):
+    encoder = random_chip_encoder(latent_bits=latent_bits)
+    images = try_images(10_000, encoder)
+    project = export_hls4ml(encoder, tmp_path)
+    project.compile()
+    assert (project.predict(images) != encoder.transform(images)).sum() == 0
+
+
+def test_sums_of_the_chip_have_the_bits_that_are_left_of_products(tmp_path):
+    export_hls4ml(random_chip_encoder(), tmp_path)
+    types = (tmp_path / "firmware" / "defines.h").read_text()
+    for line in (
+        "typedef ap_ufixed<8,1,AP_TRN,AP_SAT,0> input_t;",
+        "typedef ap_fixed<13,6> conv_accum_t;",
+        "typedef ap_fixed<13,6> layer2_t;",
+        "typedef ap_fixed<21,13> code_accum_t;",
+        "typedef ap_ufixed<9,1,AP_TRN,AP_SAT,0> result_t;",
+    ):
+        assert line in types
 
 
 def test_the_project_states_every_format(tmp_path):

@@ -6,7 +6,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from encoders import FORMATS, fitted_for_the_chip, random_encoder, try_images
+from encoders import (
+    FORMATS,
+    fitted_for_the_chip,
+    random_chip_encoder,
+    random_encoder,
+    try_images,
+)
 from exhaustive import rarely
 from small_data import small_wafers, tiny_autoencoder
 
@@ -35,6 +41,16 @@ def test_not_one_of_10_000_codes_differs(
     codes = run(tmp_path / "encoder.onnx", "image", images)
     assert codes.dtype == np.float32
     assert (codes != encoder.transform(images)).sum() == 0
+
+
+@pytest.mark.parametrize("latent_bits", [9, 3])
+def test_the_chips_arithmetic_is_in_the_graph(latent_bits, tmp_path):
+    encoder = random_chip_encoder(latent_bits=latent_bits)
+    images = try_images(2_000, encoder)
+    export_onnx(encoder, tmp_path / "encoder.onnx")
+    codes = run(tmp_path / "encoder.onnx", "image", images)
+    np.testing.assert_array_equal(codes, encoder.transform(images))
+    assert len(np.unique(codes)) == 2**latent_bits
 
 
 def test_the_encoder_of_an_autoencoder_gives_its_codes(tmp_path):

@@ -39,12 +39,12 @@ def random_chip_encoder(*, latent_bits=9, seed=0, **more):
     def weights(*shape, scale):
         return FixedPoint(6, 0).quantize(rng.normal(scale=scale, size=shape))
 
+    more = {"latent_format": FixedPoint(latent_bits, 1, signed=False), **more}
     return IntegerEncoder(
         weights(3, 3, 1, 8, scale=0.6),
         weights(8, scale=0.3),
-        weights(128, 16, scale=0.3),
+        weights(128, 16, scale=0.7),
         weights(16, scale=0.5),
-        latent_format=FixedPoint(latent_bits, 1, signed=False),
         **more,
     )
 
