@@ -38,9 +38,9 @@ def normalize_on_chip(charges):
     Notes
     -----
     ``WaferRemapper(normalize="msb")`` divides by the same power of two but keeps all
-    bits. An encoder whose input format has 8 bits, one of them an integer bit, then
-    rounds to the nearest number, which differs from the result here by up to one step,
-    1/128. With ``rounding="floor"`` it drops bits, and the two agree.
+    bits. In the arithmetic of the chip encoders drop them as here. In exact arithmetic
+    an input format of 8 bits, one of them an integer bit, rounds to the nearest number,
+    which differs by up to one step, 1/128.
 
     Examples
     --------
