@@ -1,1 +1,1 @@
-"""Number formats of the chip: fixed point, float codes, bits, and the link."""
+"""Number formats of the chip: fixed point, float codes, and the link."""
