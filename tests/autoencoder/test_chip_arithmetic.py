@@ -31,7 +31,7 @@ IMAGE = [
 WEIGHTS = FixedPoint(6, 0)
 EMPTY_CELL = {"LD": 1, "HD": 4}
 each_front_end = pytest.mark.parametrize("front_end", EMPTY_CELL)
-each_link_count = pytest.mark.parametrize("links", [2, *rarely(3, 4), 5])
+each_link_count = pytest.mark.parametrize("links", LINK_FORMATS)
 
 
 def chip(**parameters):
