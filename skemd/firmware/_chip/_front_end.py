@@ -26,6 +26,7 @@ __all__ = [
     "expand",
     "input_codes",
     "long_headers",
+    "seen_by_chip",
     "short_headers",
     "to_charges",
     "to_link_words",
@@ -96,6 +97,26 @@ def expand(codes, high_density):
     shift = np.maximum((codes >> CHARGE.mantissa_bits) - 1, 0)
     half = np.int64(1) << (shift + dropped - 1)
     return (CHARGE.decode(codes) << dropped) + half
+
+
+def seen_by_chip(counts, high_density):
+    """Return charges as the chip has them behind its front end.
+
+    Parameters
+    ----------
+    counts : ndarray of int64 of shape (...)
+        Charges in counts, not negative. What is too large saturates.
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    counts : ndarray of int64 of shape (...)
+        CALQ with a calibration of 1: the middle of the charges with the same code of
+        the input links, in counts. An empty cell has 4 with high density, else 1.
+    """
+    every = expand(np.arange(2**CHARGE.bits), high_density)
+    return every[input_codes(counts, high_density)]
 
 
 def calibrate(counts, calibration):
