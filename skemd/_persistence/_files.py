@@ -255,7 +255,8 @@ class _EstimatorDecoder(Decoder):
             raise ValueError(f"{name} lacks or has too many of {sorted(expected)}")
         parameters = self._without(parameters, run_parameters(name), name)
         parameters = self._values(parameters, saved_parameters(name))
-        estimator = class_of(name)(**parameters)
+        older = getattr(class_of(name), "_older_parameters", {})
+        estimator = class_of(name)(**{**older, **parameters})
         for key, value in learned.items():
             setattr(estimator, key, value)
         check_fitted(estimator)
