@@ -21,11 +21,17 @@ _MOST_IN_FRACTIONS = 0.1
 _MOST_BEYOND = 0.01
 
 
-def warn_unless_counts(X, caller, consequence="is lost, since it is rounded down"):
+def warn_unless_counts(
+    X,
+    caller,
+    consequence="is lost, since it is rounded down",
+    *,
+    most_counts=MOST_COUNTS,
+):
     """Warn if charges cannot be CALQ counts.
 
     The warning says which part of the charge is in fractions of a count, if that is
-    more than 10%, or above the highest count, 2**22 - 1, if that is more than 1%.
+    more than 10%, or above the highest count, if that is more than 1%.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ def warn_unless_counts(X, caller, consequence="is lost, since it is rounded down
         Who takes charges in counts, for the message.
     consequence : str, default="is lost, since it is rounded down"
         What happens to the charge that is no whole number of counts.
+    most_counts : int, default=2**22 - 1
+        The highest count of a cell.
 
     Warns
     -----
@@ -52,12 +60,12 @@ def warn_unless_counts(X, caller, consequence="is lost, since it is rounded down
             f"charge is in fractions of a count and {consequence}. Charges in "
             f"transverse MIP times {COUNTS_PER_MIP} are in counts."
         )
-    if X.max(initial=0) <= MOST_COUNTS:
+    if X.max(initial=0) <= most_counts:
         return
-    beyond = 1 - np.minimum(X, MOST_COUNTS).sum(dtype=np.float64) / total
+    beyond = 1 - np.minimum(X, most_counts).sum(dtype=np.float64) / total
     if beyond > _MOST_BEYOND:
         warn_user(
             f"{caller} takes charges in CALQ counts, but {beyond:.0%} of the charge is "
-            f"above {MOST_COUNTS} counts a cell, which the chip cannot send. Use a "
+            f"above {most_counts} counts a cell, which the chip cannot send. Use a "
             f"larger unit: {COUNTS_PER_MIP} counts are 1 transverse MIP."
         )

@@ -21,10 +21,14 @@ from skemd._checks import (
     check_flag,
     check_number,
 )
-from skemd._input._units import warn_unless_counts
+from skemd._input._units import MOST_COUNTS, warn_unless_counts
 from skemd._input._wafers import is_lenient, validated_cells
 from skemd.firmware._chip._econt import EconT
-from skemd.firmware._chip._front_end import dropped_by_input, seen_by_chip
+from skemd.firmware._chip._front_end import (
+    dropped_by_input,
+    largest_input,
+    seen_by_chip,
+)
 from skemd.firmware._chip._settings import ChipSettings
 from skemd.geometry import Geometry, Layout, hgcal_wafer
 from skemd.metrics import mean_emd
@@ -34,7 +38,7 @@ __all__ = ["Baseline"]
 MOST_LINKS = 13
 MOST_DROPPED_BITS = 4
 # Above every code, yet sums over all cells stay exact integers.
-_MOST_COUNTS = 2**40
+_SATURATED = 2**40
 _LARGEST_NUMBER = 2**48
 
 
@@ -102,9 +106,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Whole numbers, in the order of `get_feature_names_out`. Charges and sums
             are in CALQ counts: the lowest number of counts with the code that is sent.
         """
-        return self._sent(self._calq(self._validated(X), "transform")).astype(
-            np.float64
-        )
+        calq = self._calq(self._validated(X), "transform")
+        return self._sent(calq).astype(np.float64)
 
     def inverse_transform(self, X):
         """Return the wafers that a receiver reconstructs from the numbers.
@@ -293,8 +296,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _calq(self, X, method):
         """Return checked charges as the chip has them behind its front end."""
-        warn_unless_counts(X, f"{type(self).__name__}.{method}")
-        counts = np.floor(np.minimum(X, _MOST_COUNTS)).astype(np.int64)
-        if self.front_end is None:
-            return counts
-        return seen_by_chip(counts, self.front_end == "HD")
+        caller, high_density = f"{type(self).__name__}.{method}", self.front_end == "HD"
+        most = MOST_COUNTS if self.front_end is None else largest_input(high_density)
+        warn_unless_counts(X, caller, most_counts=most)
+        counts = np.floor(np.minimum(X, _SATURATED)).astype(np.int64)
+        return counts if self.front_end is None else seen_by_chip(counts, high_density)

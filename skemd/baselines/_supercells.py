@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from skemd._checks import check_choice, format_rows
-from skemd._number_formats._links import most_that_fit
+from skemd._number_formats._links import LINK_BITS, most_that_fit
 from skemd.baselines._base import Baseline
 from skemd.baselines._charges import received
 from skemd.firmware._chip._decoding import decoded
@@ -231,10 +231,11 @@ class SuperTriggerCell(Baseline):
                 f"ties is {self.ties!r}. Use 'highest'."
             )
         if kind.sums_on(self.n_output_links) == 0:
+            needed = -(-kind.frame_bits(len(self.supercells_)) // LINK_BITS)
             raise ValueError(
                 f"{caller}: the chip sends nothing if {self.algorithm} has more links "
                 f"than its sums need; got n_output_links={self.n_output_links}. Use "
-                "fewer."
+                f"{needed}."
             )
         return {
             "algorithm": "super_trigger_cell",

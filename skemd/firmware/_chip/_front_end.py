@@ -25,6 +25,7 @@ __all__ = [
     "dropped_by_input",
     "expand",
     "input_codes",
+    "largest_input",
     "long_headers",
     "seen_by_chip",
     "short_headers",
@@ -75,6 +76,23 @@ def input_codes(counts, high_density):
         4E3M, seven bits.
     """
     return CHARGE.encode_unchecked(counts >> dropped_by_input(high_density))
+
+
+def largest_input(high_density):
+    """Return the highest charge that the input links can tell from higher ones.
+
+    Parameters
+    ----------
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    counts : int
+        In counts: 2**21 - 1 with high density, 2**19 - 1 with low density.
+    """
+    bits = CHARGE.highest.bit_length() + dropped_by_input(high_density)
+    return 2**bits - 1
 
 
 def expand(codes, high_density):
