@@ -119,7 +119,7 @@ class ThresholdSum(Baseline):
     >>> from skemd.baselines import ThresholdSum
     >>> X = np.zeros((2, 48))
     >>> X[:, 3], X[0, 9], X[1, 20] = 100, 46, 47
-    >>> chip = ThresholdSum(47).fit(X)
+    >>> chip = ThresholdSum(47, front_end=None).fit(X)
     >>> chip.payload_bits(X)
     array([32, 45])
     >>> chip.predict(X)[:, [3, 9, 20]]
