@@ -1,5 +1,7 @@
 """ThresholdSum against wafers worked out by hand."""
 
+import warnings
+
 import numpy as np
 import pytest
 from wafers_by_hand import busy_wafers, fitted, leading_digits, wafer
@@ -128,6 +130,34 @@ def test_the_threshold_of_the_links_is_the_lowest_that_fits_on_average(links):
     assert chip.threshold_ == lowest
     assert chip.payload_bits(X).mean() <= 32 * links
     assert (lowest == 1) == (links == 13)
+
+
+@pytest.mark.parametrize("links", [1, 3])
+def test_by_default_wafers_fit_the_links_on_average(links):
+    X = busy_wafers()
+    chip = ThresholdSum(n_output_links=links).fit(X)
+    mean = chip.payload_bits(X).mean()
+    assert 0.7 * 32 * links < mean <= 32 * links
+
+
+# Three cells need 58 bits, two need 45.
+@pytest.mark.parametrize(
+    ("links", "overflow", "warns"),
+    [(1, "buffer", True), (2, "buffer", False), (1, "truncate", False)],
+)
+def test_a_threshold_that_exceeds_the_links_on_average_is_a_warning(
+    links, overflow, warns
+):
+    X = np.concatenate([wafer({1: 50, 2: 50, 3: 50}), wafer({1: 50, 2: 50})])
+    chip = ThresholdSum(47, n_output_links=links, overflow=overflow)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        chip.fit(X)
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == warns
+    if warns:
+        assert "need 51.5 bits on average, and n_output_links=1 carry 32" in messages[0]
+        assert caught[0].filename == __file__
 
 
 def test_charge_known_by_the_sum_alone_is_dropped_by_default():
