@@ -102,7 +102,7 @@ def merge_exchange(charges):
 # More than 128 places need keys of 64 bits.
 @pytest.mark.parametrize("n_cells", [48, 7, 130])
 def test_the_network_makes_the_same_exchanges_as_the_plain_algorithm(n_cells):
-    charges = np.random.default_rng(0).integers(0, 4, size=(100, n_cells))
+    charges = np.random.default_rng(0).integers(0, 4, size=(100, n_cells)) << 22
     expected = [merge_exchange(row) for row in charges.tolist()]
     _, order = largest_first(charges.T)
     assert order.T.tolist() == expected

@@ -93,6 +93,8 @@ def test_supercells_lose_their_pedestals(algorithm, front_end, sums, charges):
     [
         lambda **options: BestChoice(rest="even", **options),
         lambda **options: ThresholdSum(rest="even", **options),
+        # Every cell is sent.
+        lambda **options: ThresholdSum(0, n_output_links=13, **options),
         lambda **options: SuperTriggerCell("STC4_7", **options),
         lambda **options: SuperTriggerCell("STC16_9", **options),
     ],
