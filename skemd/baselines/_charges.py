@@ -30,7 +30,9 @@ def received(counts, code, dropped_bits=0, *, half_lsb=False, pedestal=0):
     """
     codes = code.encode_unchecked(counts >> dropped_bits)
     lowest = decoded(codes, code, dropped_bits)
-    estimate = decoded(codes, code, dropped_bits, half_lsb=half_lsb)
+    estimate = lowest
+    if half_lsb:
+        estimate = decoded(codes, code, dropped_bits, half_lsb=True)
     return np.where(lowest > pedestal, estimate - pedestal, 0)
 
 
