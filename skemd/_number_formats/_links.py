@@ -20,6 +20,8 @@ __all__ = [
     "N_COMPONENTS",
     "SELECTION_SUM",
     "SHORT_HEADER_BITS",
+    "address_bits",
+    "most_that_fit",
     "room_for_code",
 ]
 
@@ -34,8 +36,25 @@ SHORT_HEADER_BITS = 4
 CHARGE = FloatCode(4, 3)
 SELECTION_SUM = FloatCode(5, 3)
 MODULE_SUM = FloatCode(5, 4)
-# Bits that name one of 48 cells.
-ADDRESS_BITS = 6
+
+
+def address_bits(n_cells):
+    """Return the bits that name one of several cells.
+
+    Parameters
+    ----------
+    n_cells : int
+        Number of cells.
+
+    Returns
+    -------
+    n_bits : int
+        6 for the 48 cells of the wafer; at least 1.
+    """
+    return max(1, (n_cells - 1).bit_length())
+
+
+ADDRESS_BITS = address_bits(48)
 
 # The chip has room for a code of this many numbers, and computes each to 9 bits.
 N_COMPONENTS = 16
@@ -73,3 +92,24 @@ def room_for_code(n_output_links):
         18 on the first link, and 32 on each further one.
     """
     return LINK_BITS * n_output_links - HEADER_BITS - MODULE_SUM.bits
+
+
+def most_that_fit(bits_of, most, n_output_links):
+    """Return how many items the links have room for.
+
+    Parameters
+    ----------
+    bits_of : callable
+        ``bits_of(n_items)`` -> bits of the payload, which grow with the items.
+    most : int
+        How many items there are.
+    n_output_links : int
+        Number of links, 32 bits each.
+
+    Returns
+    -------
+    n_items : int
+        At most `most`.
+    """
+    room = LINK_BITS * n_output_links
+    return max(n for n in range(most + 1) if bits_of(n) <= room)

@@ -5,8 +5,8 @@ largest of them, :class:`SuperTriggerCell` sums of neighbors. Each is a transfor
 like EMDAutoencoder: `transform` returns the numbers that the links carry,
 `inverse_transform` the wafers that a receiver reconstructs from them, and
 `payload_bits` the number of bits. Charges are CALQ counts (35.1 counts = 1 transverse
-MIP), and they are sent as short floating-point codes, which costs precision here as it
-does on the chip.
+MIP). They pass the chip's front end and are sent as short floating-point codes, to the
+last bit as on the chip; `to_chip` returns the emulated chip that sends them.
 """
 
 from skemd.baselines._best_choice import BestChoice

@@ -1,4 +1,7 @@
-"""The base of all algorithms: a transformer around a sender and a receiver."""
+"""The base of all algorithms: a transformer around a sender and a receiver.
+
+What is sent comes from the pieces of :class:`skemd.firmware.EconT`.
+"""
 
 from typing import ClassVar
 
@@ -11,25 +14,40 @@ from sklearn.base import (
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._checks import as_whole_numbers, check_container, check_number
+from skemd._checks import (
+    as_whole_numbers,
+    check_choice,
+    check_container,
+    check_flag,
+    check_number,
+)
+from skemd._input._units import MOST_COUNTS, warn_unless_counts
 from skemd._input._wafers import is_lenient, validated_cells
-from skemd._number_formats._links import LINK_BITS
-from skemd.baselines._charges import whole_counts
-from skemd.geometry import Geometry, Layout
+from skemd.firmware._chip._econt import EconT
+from skemd.firmware._chip._front_end import (
+    dropped_by_input,
+    largest_input,
+    seen_by_chip,
+)
+from skemd.firmware._chip._settings import ChipSettings
+from skemd.geometry import Geometry, Layout, hgcal_wafer
 from skemd.metrics import mean_emd
 
-__all__ = ["Baseline", "most_that_fit"]
+__all__ = ["Baseline"]
 
 MOST_LINKS = 13
+MOST_DROPPED_BITS = 4
+# Above every code, yet sums over all cells stay exact integers.
+_SATURATED = 2**40
 _LARGEST_NUMBER = 2**48
 
 
 class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A way to send a wafer and to receive it.
 
-    A derived class has six methods: `_check_parameters`, `_settle` (which learns from
-    the wafers of fit), `_sent`, `_received`, `_bits`, and `_names` for the names of the
-    numbers.
+    A derived class has seven methods: `_check_parameters`, `_settle` (which learns from
+    the wafers of fit), `_sent`, `_received`, `_bits`, `_names` for the names of the
+    numbers, and `_chip_settings`. Charges are CALQ there, behind the front end.
     """
 
     _fitted_attributes: ClassVar = {
@@ -60,9 +78,6 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If a parameter is unknown, the columns are not the geometry's cells, a
             charge is negative or not finite, or a wafer has no charge.
         """
-        check_number(
-            self.n_output_links, "n_output_links", low=1, high=MOST_LINKS, integer=True
-        )
         self._check_parameters()
         X, geometry, layout_name = validated_cells(
             self,
@@ -71,7 +86,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             reset=True,
             allow_empty=is_lenient(self.geometry),
         )
-        self._settle(whole_counts(X), geometry)
+        self._settle(self._calq(X, "fit"), geometry)
         self.geometry_ = geometry
         self._image_layout = geometry.layout(layout_name) if layout_name else None
         self._n_features_out = len(self._names())
@@ -91,7 +106,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Whole numbers, in the order of `get_feature_names_out`. Charges and sums
             are in CALQ counts: the lowest number of counts with the code that is sent.
         """
-        return self._sent(self._counts(X)).astype(np.float64)
+        calq = self._calq(self._validated(X), "transform")
+        return self._sent(calq).astype(np.float64)
 
     def inverse_transform(self, X):
         """Return the wafers that a receiver reconstructs from the numbers.
@@ -139,7 +155,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Charges in CALQ counts as the receiver reconstructs them, always as rows of
             cells. Charge that is not sent is missing from their sum.
         """
-        return self._received(self._sent(self._counts(X))).astype(np.float64)
+        calq = self._calq(self._validated(X), "predict")
+        return self._received(self._sent(calq)).astype(np.float64)
 
     def score(self, X, y=None):
         """Return minus the mean exact EMD between wafers and received wafers.
@@ -159,7 +176,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             not know where its charge was.
         """
         X = self._validated(X)
-        received = self._received(self._sent(whole_counts(X)))
+        received = self._received(self._sent(self._calq(X, "score")))
         return -mean_emd(X, received, geometry=self.geometry_, empty_pred="even")
 
     def payload_bits(self, X):
@@ -175,7 +192,45 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         bits : ndarray of int64 of shape (n_samples,)
             Including header and sum, without the padding of the last word.
         """
-        return self._bits(self._counts(X))
+        return self._bits(self._calq(self._validated(X), "payload_bits"))
+
+    def to_chip(self):
+        """Return the chip that sends the numbers of `transform`.
+
+        Returns
+        -------
+        chip : EconT
+            A production chip. Its multiplexer puts the cells of the wafer, as they come
+            in the columns of `X`, in the order in which the algorithm takes them, so
+            the words of its input links are
+            ``chip.link_words(X[:, chip.settings.mux])``.
+
+        Raises
+        ------
+        ValueError
+            If the chip does not have such a thing: another geometry than the wafer,
+            other ties, charges that pass no front end, or more links than the chip can
+            use.
+        """
+        check_is_fitted(self)
+        caller = f"{type(self).__name__}.to_chip"
+        if self.geometry_ != hgcal_wafer():
+            raise ValueError(
+                f"{caller}: the chip has the wafer's 48 cells; this one is fitted to "
+                f"the {self.geometry_.name} geometry. Use geometry='wafer'."
+            )
+        if self.front_end is None:
+            raise ValueError(
+                f"{caller}: charges reach the chip through its front end; here "
+                "front_end is None. Use 'LD' or 'HD'."
+            )
+        settings = ChipSettings(
+            n_links=self.n_output_links,
+            high_density=self.front_end == "HD",
+            drop_lsb=self._dropped,
+            **self._chip_settings(caller),
+        )
+        return EconT(settings)
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the numbers of a code.
@@ -209,26 +264,40 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         )
         return X
 
-    def _counts(self, X):
-        return whole_counts(self._validated(X))
+    def _check_parameters(self):
+        check_number(
+            self.n_output_links, "n_output_links", low=1, high=MOST_LINKS, integer=True
+        )
+        if self.front_end is not None:
+            check_choice(self.front_end, "front_end", ("LD", "HD", None))
+        if self.dropped_bits is not None:
+            check_number(
+                self.dropped_bits,
+                "dropped_bits",
+                low=0,
+                high=MOST_DROPPED_BITS,
+                integer=True,
+            )
+        check_flag(self.half_lsb, "half_lsb")
 
+    @property
+    def _dropped(self):
+        """How many bits of a charge are dropped before it is encoded."""
+        if self.dropped_bits is None:
+            return dropped_by_input(self.front_end == "HD")
+        return self.dropped_bits
 
-def most_that_fit(bits_of, most, n_output_links):
-    """Return how many items the links have room for.
+    @property
+    def _pedestal(self):
+        """What the chip reads of a cell without charge, in counts."""
+        if self.front_end is None:
+            return 0
+        return int(seen_by_chip(np.int64(0), self.front_end == "HD"))
 
-    Parameters
-    ----------
-    bits_of : callable
-        ``bits_of(n_items)`` -> bits of the payload, which grow with the items.
-    most : int
-        How many items there are.
-    n_output_links : int
-        Number of links, 32 bits each.
-
-    Returns
-    -------
-    n_items : int
-        At most `most`.
-    """
-    room = LINK_BITS * n_output_links
-    return max(n for n in range(most + 1) if bits_of(n) <= room)
+    def _calq(self, X, method):
+        """Return checked charges as the chip has them behind its front end."""
+        caller, high_density = f"{type(self).__name__}.{method}", self.front_end == "HD"
+        most = MOST_COUNTS if self.front_end is None else largest_input(high_density)
+        warn_unless_counts(X, caller, most_counts=most)
+        counts = np.floor(np.minimum(X, _SATURATED)).astype(np.int64)
+        return counts if self.front_end is None else seen_by_chip(counts, high_density)

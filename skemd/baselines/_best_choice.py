@@ -4,99 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from skemd._checks import check_choice, check_flag, check_number, format_rows
-from skemd._number_formats._links import CHARGE, SELECTION_SUM
-from skemd.baselines._base import Baseline, most_that_fit
-from skemd.baselines._charges import (
-    received,
-    remainder,
-    sent,
-    with_remainder,
-)
-from skemd.baselines._threshold import address_bits
+from skemd._checks import check_choice, format_rows
+from skemd._number_formats._links import CHARGE, SELECTION_SUM, most_that_fit
+from skemd.baselines._base import Baseline
+from skemd.baselines._charges import received, with_rest
+from skemd.firmware._chip._best_choice import best_choice_bits, best_choice_codes
+from skemd.firmware._chip._decoding import decoded
 from skemd.geometry import Geometry
 
-__all__ = ["BestChoice", "best_choice_bits", "largest_first"]
-
-TIES = ("network", "highest", "lowest")
-# Header 4, sum 8.
-FRAME_BITS = 12
-# From this number on, a map with a bit for each cell is shorter than addresses.
-FEWEST_MAPPED = 8
-
-
-def best_choice_bits(n_sent, n_cells):
-    """Return the bits of a wafer with a given number of cells sent.
-
-    Parameters
-    ----------
-    n_sent, n_cells : int
-        Number of cells that are sent, and of all cells of the wafer.
-
-    Returns
-    -------
-    bits : int
-        Header and sum; an address for each of up to seven cells, or a map with a bit
-        for each cell of the wafer; and the charges.
-    """
-    where = n_sent * address_bits(n_cells) if n_sent < FEWEST_MAPPED else n_cells
-    return FRAME_BITS + where + n_sent * CHARGE.bits
-
-
-def largest_first(counts, ties="network"):
-    """Order the cells of each wafer by their charges, the largest first.
-
-    Parameters
-    ----------
-    counts : ndarray of int64 of shape (n_samples, n_cells)
-        Charges in any unit.
-    ties : {"network", "highest", "lowest"}, default="network"
-        Which of equal charges comes first: the one that the chip's sorting network puts
-        first, which is not simply that of one end; or the cell with the highest or the
-        lowest number.
-
-    Returns
-    -------
-    order : ndarray of intp of shape (n_samples, n_cells)
-        Numbers of the cells.
-
-    References
-    ----------
-    D. E. Knuth, "The Art of Computer Programming", vol. 3, 2nd ed., section 5.2.2,
-    algorithm M (Batcher's merge exchange).
-    """
-    if ties == "lowest":
-        return np.argsort(-counts, axis=1, kind="stable")
-    if ties == "highest":
-        n_cells = counts.shape[1]
-        return n_cells - 1 - np.argsort(-counts[:, ::-1], axis=1, kind="stable")
-    values = counts.copy()
-    order = np.tile(np.arange(counts.shape[1]), (len(counts), 1))
-    for left, right in _comparators(counts.shape[1]):
-        swap = values[:, left] < values[:, right]
-        for array in (values, order):
-            one, other = array[:, left], array[:, right]
-            array[:, left] = np.where(swap, other, one)
-            array[:, right] = np.where(swap, one, other)
-    return order
-
-
-def _comparators(n):
-    """List the stages of the network: pairs of places that are compared together."""
-    stages = []
-    top = 1 << max(0, (n - 1).bit_length() - 1)
-    step = top
-    while step > 0:
-        reach, offset, distance = top, 0, step
-        while True:
-            places = np.arange(n - distance)
-            left = places[(places & step) == offset]
-            stages.append((left, left + distance))
-            if reach == step:
-                break
-            distance, reach, offset = reach - step, reach // 2, step
-        step //= 2
-    return stages
+__all__ = ["BestChoice"]
 
 
 class BestChoice(Baseline):
@@ -113,17 +29,21 @@ class BestChoice(Baseline):
     ties : {"network", "highest", "lowest"}, default="network"
         Which of equal charges goes first: as the chip's sorting network has it, or the
         cell with the highest or the lowest number.
-    sum_of : {"all", "not_sent"}, default="all"
-        Which cells the sum covers: all, or those that are not sent.
+    sum_of : {"not_sent", "all"}, default="not_sent"
+        Which cells the sum covers: those that are not sent, or all.
     rest : {"drop", "even"}, default="drop"
         How the receiver treats charge that only the sum contains: it drops it, as the
         trigger does, or shares it equally among the cells that were not sent.
-    dropped_bits : int, default=1
+    dropped_bits : int or None, default=None
         Lowest bits dropped from each charge before cells are ordered, summed and
-        encoded: 1 on wafers of low density, 3 on those of high density.
+        encoded, 0 to 4. None for as many as the front end leaves out: 3 for "HD",
+        else 1.
     half_lsb : bool, default=False
         Whether the receiver takes the middle of the numbers with a code, not the
         lowest.
+    front_end : {"LD", "HD"} or None, default="LD"
+        How charges reach the chip: as the codes of its input links, on a wafer of low
+        or of high density, or as they are.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" requires 48 columns; "line" takes any number.
 
@@ -164,20 +84,24 @@ class BestChoice(Baseline):
         "ties": str,
         "sum_of": str,
         "rest": str,
-        "dropped_bits": int,
+        "dropped_bits": int | None,
         "half_lsb": bool,
+        "front_end": str | None,
         "geometry": str | Geometry,
     }
+    # Earlier files lack it: charges came as they were.
+    _added_later: ClassVar = {"front_end": None}
 
     def __init__(
         self,
         n_output_links=5,
         *,
         ties="network",
-        sum_of="all",
+        sum_of="not_sent",
         rest="drop",
-        dropped_bits=1,
+        dropped_bits=None,
         half_lsb=False,
+        front_end="LD",
         geometry="wafer",
     ):
         self.n_output_links = n_output_links
@@ -186,53 +110,66 @@ class BestChoice(Baseline):
         self.rest = rest
         self.dropped_bits = dropped_bits
         self.half_lsb = half_lsb
+        self.front_end = front_end
         self.geometry = geometry
 
     def _check_parameters(self):
-        check_choice(self.ties, "ties", TIES)
-        check_choice(self.sum_of, "sum_of", ("all", "not_sent"))
+        super()._check_parameters()
+        check_choice(self.ties, "ties", ("network", "highest", "lowest"))
+        check_choice(self.sum_of, "sum_of", ("not_sent", "all"))
         check_choice(self.rest, "rest", ("drop", "even"))
-        check_number(self.dropped_bits, "dropped_bits", low=0, high=8, integer=True)
-        check_flag(self.half_lsb, "half_lsb")
 
-    def _settle(self, counts, geometry):
+    def _settle(self, calq, geometry):
         self.n_sent_ = most_that_fit(
             lambda n_sent: best_choice_bits(n_sent, geometry.n_cells),
             geometry.n_cells,
             self.n_output_links,
         )
 
-    def _sent(self, counts):
-        kept = counts >> self.dropped_bits
-        order = largest_first(kept, self.ties)
-        addresses = np.sort(order[:, : self.n_sent_], axis=1)
-        chosen = np.take_along_axis(kept, addresses, axis=1)
-        sums = kept.sum(axis=1)
-        if self.sum_of == "not_sent":
-            sums = sums - chosen.sum(axis=1)
-        charges = sent(chosen, CHARGE) << self.dropped_bits
-        sums = sent(sums, SELECTION_SUM) << self.dropped_bits
+    def _sent(self, calq):
+        addresses, charges, sums = best_choice_codes(
+            calq,
+            self.n_sent_,
+            dropped_bits=self._dropped,
+            sum_all=self.sum_of == "all",
+            ties=self.ties,
+        )
+        charges = decoded(charges, CHARGE, self._dropped)
+        sums = decoded(sums, SELECTION_SUM, self._dropped)
         return np.column_stack([addresses, charges, sums])
 
     def _received(self, codes):
         addresses, charges, sums = np.split(codes, [self.n_sent_, 2 * self.n_sent_], 1)
         self._check_addresses(addresses)
-        as_sent = {"dropped_bits": self.dropped_bits, "half_lsb": self.half_lsb}
+        as_sent = {"dropped_bits": self._dropped, "half_lsb": self.half_lsb}
+        # Bits are dropped from each charge, and those of an empty cell with them.
+        pedestal = self._pedestal >> self._dropped << self._dropped
         cells = np.zeros((len(codes), self.n_features_in_), dtype=np.int64)
-        charges = received(charges, CHARGE, **as_sent)
+        charges = received(charges, CHARGE, pedestal=pedestal, **as_sent)
         np.put_along_axis(cells, addresses, charges, axis=1)
         if self.rest == "drop":
             return cells
-        sums = received(sums[:, 0], SELECTION_SUM, **as_sent)
-        return with_remainder(cells, remainder(cells, sums, self.sum_of))
+        was_sent = np.zeros(cells.shape, dtype=bool)
+        np.put_along_axis(was_sent, addresses, True, axis=1)
+        pedestal *= self.n_features_in_ - self.n_sent_
+        sums = received(sums[:, 0], SELECTION_SUM, pedestal=pedestal, **as_sent)
+        return with_rest(cells, sums, was_sent, self.sum_of)
 
-    def _bits(self, counts):
-        bits = best_choice_bits(self.n_sent_, counts.shape[1])
-        return np.full(len(counts), bits, dtype=np.int64)
+    def _bits(self, calq):
+        bits = best_choice_bits(self.n_sent_, calq.shape[1])
+        return np.full(len(calq), bits, dtype=np.int64)
 
     def _names(self):
         kinds = ("address", "charge")
         return [f"{kind}_{i}" for kind in kinds for i in range(self.n_sent_)] + ["sum"]
+
+    def _chip_settings(self, caller):
+        if self.ties != "network":
+            raise ValueError(
+                f"{caller}: the chip chooses among equal charges by its sorting "
+                f"network; here ties is {self.ties!r}. Use 'network'."
+            )
+        return {"algorithm": "best_choice", "use_sum": self.sum_of == "all"}
 
     def _check_addresses(self, addresses):
         broken = (addresses >= self.n_features_in_).any(axis=1)

@@ -1,39 +1,31 @@
 """SuperTriggerCell: sums of neighboring trigger cells."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from skemd._checks import check_choice, check_flag, format_rows
-from skemd._number_formats._float_code import FloatCode
-from skemd._number_formats._links import CHARGE, MODULE_SUM, SHORT_HEADER_BITS
-from skemd.baselines._base import Baseline, most_that_fit
-from skemd.baselines._charges import received, sent
+from skemd._checks import check_choice, format_rows
+from skemd._number_formats._links import LINK_BITS, most_that_fit
+from skemd.baselines._base import Baseline
+from skemd.baselines._charges import received
+from skemd.firmware._chip._decoding import decoded
+from skemd.firmware._chip._super_cells import SUPER_CELL_TYPES, super_cell_codes
 from skemd.geometry import N_FACE_CELLS, Geometry, hgcal_wafer
 
-__all__ = ["ALGORITHMS", "SuperTriggerCell", "address_of_largest", "supercells"]
+__all__ = ["ALGORITHMS", "SuperTriggerCell", "supercells"]
 
 # Stands for the cells that the last group lacks. As an index it is a column after all
 # cells.
 NO_CELL = -1
 
 
-class _Algorithm(NamedTuple):
-    n_grouped: int
-    code: FloatCode
-    address_bits: int
-
-    @property
-    def bits(self):
-        return self.code.bits + self.address_bits
-
-
-ALGORITHMS = {
-    "STC4_9": _Algorithm(4, MODULE_SUM, 2),
-    "STC16_9": _Algorithm(16, MODULE_SUM, 4),
-    "STC4_7": _Algorithm(4, CHARGE, 2),
-    "CTC4_7": _Algorithm(4, CHARGE, 0),
-}
+ALGORITHMS = dict(
+    zip(
+        ("STC4_9", "STC16_9", "CTC4_7", "STC4_7", "CTC4_9"),
+        SUPER_CELL_TYPES,
+        strict=True,
+    )
+)
 
 
 def supercells(geometry, n_grouped):
@@ -63,27 +55,6 @@ def supercells(geometry, n_grouped):
     return cells.reshape(-1, n_grouped)
 
 
-def address_of_largest(counts, ties="highest"):
-    """Return which cell of each supercell holds the largest charge.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (..., n_grouped)
-        Charges in any unit.
-    ties : {"highest", "lowest"}, default="highest"
-        Which of equal charges counts: the last, as in the chip's emulator, or the
-        first, as in published training code.
-
-    Returns
-    -------
-    addresses : ndarray of intp of shape (...)
-        Places within the supercell.
-    """
-    if ties == "lowest":
-        return counts.argmax(axis=-1)
-    return counts.shape[-1] - 1 - counts[..., ::-1].argmax(axis=-1)
-
-
 class SuperTriggerCell(Baseline):
     """Send sums of neighboring trigger cells, and which cell holds most of each.
 
@@ -93,23 +64,31 @@ class SuperTriggerCell(Baseline):
 
     Parameters
     ----------
-    algorithm : {"STC4_9", "STC16_9", "STC4_7", "CTC4_7"}, default="STC4_9"
+    algorithm : {"STC4_9", "STC16_9", "STC4_7", "CTC4_7", "CTC4_9"}, default="STC4_9"
         Twelve sums of 4 cells, in 9 bits (5E4M) with an address of 2; three sums of 16
         cells, in 9 bits with an address of 4; twelve sums of 4 cells in 7 bits (4E3M)
-        with an address of 2; or the same without address.
+        with an address of 2, or without; or twelve in 9 bits without address, which
+        only the production chip has.
     n_output_links : int, default=5
         Links that carry the code, 1 to 13. With 1, 2, 3, 4 or more links there is room
         for 2, 5, 8, 11 or 12 sums of STC4_9; for 2 or 3 of STC16_9; for 3, 6, 10 or 12
-        of STC4_7; for 4, 8 or 12 of CTC4_7.
+        of STC4_7; for 4, 8 or 12 of CTC4_7; for 3, 6, 10 or 12 of CTC4_9.
     ties : {"highest", "lowest"}, default="highest"
-        Which address is sent for equal charges: the highest, as in the chip's emulator,
-        or the lowest, as in published training code.
+        Which address is sent for equal charges: the highest, as by the chip, or the
+        lowest, as in published training code.
     put_back : {"largest", "equal"} or None, default=None
         Where the receiver puts a sum: into the cell of the largest charge, or in equal
         shares into the cells of the supercell. None for "largest" where an address is
         sent, else "equal".
     half_lsb : bool, default=False
         Whether the receiver takes the middle of the sums with a code, not the lowest.
+    dropped_bits : int or None, default=None
+        Lowest bits dropped from sums of 7 bits before they are encoded, 0 to 4; sums of
+        9 bits keep them. None for as many as the front end leaves out: 3 for "HD", else
+        1.
+    front_end : {"LD", "HD"} or None, default="LD"
+        How charges reach the chip: as the codes of its input links, on a wafer of low
+        or of high density, or as they are.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" requires 48 columns; "line" takes any number.
         In geometries other than the wafer, supercells are consecutive cells.
@@ -130,9 +109,11 @@ class SuperTriggerCell(Baseline):
     Notes
     -----
     The header has 4 bits, and there is no sum of the wafer. The address of a cell is
-    its place in a row of `supercells_`, which is in rising order of cells. Which
-    squares the chip sends first, and how it numbers the cells inside, depends on its
-    wiring; here it is the order of the cells.
+    its place in a row of `supercells_`, which is in rising order of cells.
+
+    The chip sums cells that follow each other behind its multiplexer, which therefore
+    decides which cells make a supercell and which one is sent first. Here it is set so
+    that they are squares of neighbors: `to_chip` has that setting.
 
     Examples
     --------
@@ -154,8 +135,12 @@ class SuperTriggerCell(Baseline):
         "ties": str,
         "put_back": str | None,
         "half_lsb": bool,
+        "dropped_bits": int | None,
+        "front_end": str | None,
         "geometry": str | Geometry,
     }
+    # Earlier files lack them: charges came as they were, and no bits were dropped.
+    _added_later: ClassVar = {"front_end": None, "dropped_bits": 0}
 
     def __init__(
         self,
@@ -165,6 +150,8 @@ class SuperTriggerCell(Baseline):
         ties="highest",
         put_back=None,
         half_lsb=False,
+        dropped_bits=None,
+        front_end="LD",
         geometry="wafer",
     ):
         self.algorithm = algorithm
@@ -172,12 +159,14 @@ class SuperTriggerCell(Baseline):
         self.ties = ties
         self.put_back = put_back
         self.half_lsb = half_lsb
+        self.dropped_bits = dropped_bits
+        self.front_end = front_end
         self.geometry = geometry
 
     def _check_parameters(self):
+        super()._check_parameters()
         check_choice(self.algorithm, "algorithm", tuple(ALGORITHMS))
         check_choice(self.ties, "ties", ("highest", "lowest"))
-        check_flag(self.half_lsb, "half_lsb")
         if self.put_back is None:
             return
         check_choice(self.put_back, "put_back", ("largest", "equal"))
@@ -187,25 +176,32 @@ class SuperTriggerCell(Baseline):
                 "None; got 'largest'."
             )
 
-    def _settle(self, counts, geometry):
-        algorithm = ALGORITHMS[self.algorithm]
-        groups = supercells(geometry, algorithm.n_grouped)
-        n_sent = most_that_fit(self._bits_of, len(groups), self.n_output_links)
+    def _settle(self, calq, geometry):
+        kind = ALGORITHMS[self.algorithm]
+        groups = supercells(geometry, kind.n_cells)
+        n_sent = most_that_fit(kind.frame_bits, len(groups), self.n_output_links)
         self.supercells_ = groups[:n_sent]
 
-    def _sent(self, counts):
-        algorithm = ALGORITHMS[self.algorithm]
-        # A column of zeros stands for lacking cells.
-        grouped = np.pad(counts, ((0, 0), (0, 1)))[:, self.supercells_]
-        sums = sent(grouped.sum(axis=2), algorithm.code)
-        if not self._sends_addresses:
-            return sums
-        return np.column_stack([sums, address_of_largest(grouped, self.ties)])
+    def _sent(self, calq):
+        kind = ALGORITHMS[self.algorithm]
+        # A row of zeros stands for lacking cells.
+        grouped = np.pad(calq.T, ((0, 1), (0, 0)))[self.supercells_]
+        codes, addresses = super_cell_codes(
+            grouped, kind, dropped_bits=self._dropped, ties=self.ties
+        )
+        sums = decoded(codes.T, kind.code, self._dropped_from_sums)
+        return np.column_stack([sums, addresses.T]) if kind.address_bits else sums
 
     def _received(self, codes):
-        algorithm = ALGORITHMS[self.algorithm]
         n_sent = len(self.supercells_)
-        sums = received(codes[:, :n_sent], algorithm.code, half_lsb=self.half_lsb)
+        n_grouped = (self.supercells_ != NO_CELL).sum(axis=1)
+        sums = received(
+            codes[:, :n_sent],
+            ALGORITHMS[self.algorithm].code,
+            self._dropped_from_sums,
+            half_lsb=self.half_lsb,
+            pedestal=self._pedestal * n_grouped,
+        )
         sums = sums.astype(np.float64)
         cells = np.zeros((len(codes), self.n_features_in_ + 1))
         if self._sends_addresses:
@@ -214,24 +210,46 @@ class SuperTriggerCell(Baseline):
             addressed = self.supercells_[np.arange(n_sent), codes[:, n_sent:]]
             np.put_along_axis(cells, addressed, sums, axis=1)
         else:
-            shares = sums / (self.supercells_ != NO_CELL).sum(axis=1)
+            shares = sums / n_grouped
             cells[:, self.supercells_] = shares[:, :, None]
         return cells[:, :-1]
 
-    def _bits(self, counts):
-        return np.full(len(counts), self._bits_of(len(self.supercells_)), np.int64)
+    def _bits(self, calq):
+        bits = ALGORITHMS[self.algorithm].frame_bits(len(self.supercells_))
+        return np.full(len(calq), bits, dtype=np.int64)
 
     def _names(self):
         kinds = ("sum", "address") if self._sends_addresses else ("sum",)
         numbers = range(len(self.supercells_))
         return [f"{kind}_{number}" for kind in kinds for number in numbers]
 
-    def _bits_of(self, n_sent):
-        return SHORT_HEADER_BITS + n_sent * ALGORITHMS[self.algorithm].bits
+    def _chip_settings(self, caller):
+        kind = ALGORITHMS[self.algorithm]
+        if self._sends_addresses and self.ties != "highest":
+            raise ValueError(
+                f"{caller}: of equal charges the chip sends the highest address; here "
+                f"ties is {self.ties!r}. Use 'highest'."
+            )
+        if kind.sums_on(self.n_output_links) == 0:
+            needed = -(-kind.frame_bits(len(self.supercells_)) // LINK_BITS)
+            raise ValueError(
+                f"{caller}: the chip sends nothing if {self.algorithm} has more links "
+                f"than its sums need; got n_output_links={self.n_output_links}. Use "
+                f"{needed}."
+            )
+        return {
+            "algorithm": "super_trigger_cell",
+            "stc_type": SUPER_CELL_TYPES.index(kind),
+            "mux": supercells(self.geometry_, kind.n_cells).ravel(),
+        }
 
     @property
     def _sends_addresses(self):
         return ALGORITHMS[self.algorithm].address_bits > 0
+
+    @property
+    def _dropped_from_sums(self):
+        return self._dropped if ALGORITHMS[self.algorithm].drops else 0
 
     def _check_addresses(self, addresses, sums):
         n_grouped = self.supercells_.shape[1]

@@ -240,10 +240,11 @@ def numbers_for(subject, numbers, dtype, n, seed):
 
 
 @pytest.fixture(autouse=True)
-def quiet_about_names():
+def quiet_about_names_and_units():
     """Pass over what scikit-learn and fit say of usable input."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X has feature names", UserWarning)
+        warnings.filterwarnings("ignore", ".* takes charges in CALQ counts")
         yield
 
 

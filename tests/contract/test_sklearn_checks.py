@@ -52,10 +52,11 @@ def _expected_failed_checks(estimator):
     return _EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
 
-# Some checks make a row of zeros, which fit leaves out with a warning of its own, and
-# their targets are no distances.
+# Some checks make a row of zeros, which fit leaves out with a warning of its own; their
+# targets are no distances, and their charges no counts.
 @pytest.mark.filterwarnings("ignore:.* leaves samples out:UserWarning")
 @pytest.mark.filterwarnings("ignore:y is off the exact EMD:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* takes charges in CALQ counts:UserWarning")
 @parametrize_with_checks(_ESTIMATORS, expected_failed_checks=_expected_failed_checks)
 def test_estimator_passes(estimator, check):
     check(estimator)
@@ -89,6 +90,7 @@ def test_no_tag_switches_checks_off(estimator):
 
 
 @pytest.mark.filterwarnings("ignore:y is off the exact EMD:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* takes charges in CALQ counts:UserWarning")
 @_each_estimator
 def test_estimator_is_strict_about_the_names_of_columns(estimator):
     pytest.importorskip("pandas")
@@ -99,6 +101,7 @@ def test_estimator_is_strict_about_the_names_of_columns(estimator):
 
 # scikit-learn's checks mix frames and arrays, which it warns of itself.
 @pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* takes charges in CALQ counts:UserWarning")
 @pytest.mark.parametrize(
     "check",
     [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skemd.firmware import ChipSettings, EconT, EncoderWeights
-from skemd.firmware._chip._best_choice import chosen_cells
+from skemd.firmware._chip._best_choice import best_choice_codes
 from skemd.firmware._chip._encoder_arithmetic import encode_wafers
 from skemd.firmware._chip._front_end import calibrate, expand, to_charges
 from skemd.firmware._chip._sorting_network import largest_first
@@ -287,7 +287,7 @@ def test_ties_go_as_the_network_has_them():
     keys, addresses = largest_first(charges.T.astype(np.int32))
     assert keys[:4, 0].tolist() == [5, 3, 3, 0]
     assert addresses[:3, 0].tolist() == [32, 1, 0]
-    cells, _ = chosen_cells(charges, 2, dropped_bits=0)
+    cells, *_ = best_choice_codes(charges, 2, dropped_bits=0, sum_all=False)
     assert cells.tolist() == [[1, 32]]
 
 

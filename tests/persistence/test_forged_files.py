@@ -187,6 +187,21 @@ def test_a_type_of_a_loss_from_a_file_is_not_looked_up(load_forged):
         load_forged(estimator_node("EMDAutoencoder", [("loss", loss)]))
 
 
+@pytest.mark.parametrize(
+    ("class_", "dropped_bits"),
+    [("ThresholdSum", None), ("BestChoice", None), ("SuperTriggerCell", 0)],
+)
+def test_baselines_from_before_the_front_end_have_none(
+    class_, dropped_bits, load_forged
+):
+    loaded = load_forged(estimator_node(class_, [("n_output_links", 3)]))
+    assert loaded.n_output_links == 3
+    assert loaded.front_end is None
+    assert loaded.dropped_bits == dropped_bits
+    now = load_forged(estimator_node(class_, [("front_end", "HD")]))
+    assert now.front_end == "HD"
+
+
 # Setters that check nothing
 
 

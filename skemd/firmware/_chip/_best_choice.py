@@ -18,6 +18,8 @@ from skemd._number_formats._links import (
     CHARGE,
     SELECTION_SUM,
     SHORT_HEADER_BITS,
+    address_bits,
+    most_that_fit,
 )
 from skemd.firmware._chip._bit_fields import pack, read_field, read_fields
 from skemd.firmware._chip._decoding import decoded
@@ -25,47 +27,82 @@ from skemd.firmware._chip._front_end import N_CELLS, short_headers
 from skemd.firmware._chip._sorting_network import largest_first
 
 __all__ = [
-    "CELLS_ON_LINKS",
-    "chosen_cells",
+    "best_choice_bits",
+    "best_choice_codes",
     "map_fields",
     "pack_best_choice",
     "read_map",
     "unpack_best_choice",
 ]
 
-# Cells that 1, 2, ... 13 links carry: the most that fit.
-CELLS_ON_LINKS = (1, 4, 6, 9, 14, 18, 23, 28, 32, 37, 41, 46, 48)
 # Fewer cells than this are named one by one.
 _FEWEST_ON_MAP = 8
 _LARGEST_KEY = 2**18 - 1
 _MAP_PLACE = SHORT_HEADER_BITS + SELECTION_SUM.bits
 
 
-def chosen_cells(charges, n_cells, *, dropped_bits):
-    """Choose the largest charges of each crossing, ties as the chip's network does.
+def best_choice_bits(n_sent, n_cells=N_CELLS):
+    """Return the bits of a frame.
 
     Parameters
     ----------
-    charges : ndarray of int of shape (n_crossings, 48)
-        CALQ in counts.
-    n_cells : int
-        How many to choose.
-    dropped_bits : int
-        Lowest bits of a charge to drop before.
+    n_sent : int
+        Number of cells that are sent.
+    n_cells : int, default=48
+        Number of cells of the wafer.
 
     Returns
     -------
-    cells : ndarray of int64 of shape (n_crossings, n_cells)
+    n_bits : int
+        Header and sum; an address for each of up to seven cells, or a map with a bit
+        for each cell of the wafer; and the charges.
+    """
+    where = n_sent * address_bits(n_cells) if n_sent < _FEWEST_ON_MAP else n_cells
+    return _MAP_PLACE + where + n_sent * CHARGE.bits
+
+
+def best_choice_codes(charges, n_sent, *, dropped_bits, sum_all, ties="network"):
+    """Choose the largest charges of each crossing, and encode them and a sum.
+
+    Parameters
+    ----------
+    charges : ndarray of int of shape (n_crossings, n_cells)
+        CALQ in counts.
+    n_sent : int
+        How many to choose.
+    dropped_bits : int
+        Lowest bits of a charge to drop before.
+    sum_all : bool
+        Whether the sum is of all cells, or of those that are not sent.
+    ties : {"network", "highest", "lowest"}, default="network"
+        Which of equal charges are chosen: as the chip's network has it, or those of
+        the cells with the highest or the lowest numbers.
+
+    Returns
+    -------
+    cells : ndarray of int64 of shape (n_crossings, n_sent)
         The cells that were chosen, rising.
-    kept : ndarray of int of shape (n_crossings, 48)
-        All charges as they are sorted: without their dropped bits, and clipped.
+    codes : ndarray of int64 of shape (n_crossings, n_sent)
+        Their charges, 4E3M.
+    sum_codes : ndarray of int64 of shape (n_crossings,)
+        Sums of charges without their dropped bits, 5E3M.
     """
     kept = np.minimum(np.ascontiguousarray(charges.T) >> dropped_bits, _LARGEST_KEY)
-    _, addresses = largest_first(kept)
-    chosen = np.zeros(charges.shape, dtype=bool)
-    np.put_along_axis(chosen, addresses[:n_cells].T.astype(np.intp), True, axis=1)
-    cells = np.nonzero(chosen)[1].reshape(len(charges), n_cells)
-    return cells, kept.T
+    if ties == "network":
+        _, addresses = largest_first(kept)
+    elif ties == "lowest":
+        addresses = np.argsort(-kept, axis=0, kind="stable")
+    else:
+        addresses = len(kept) - 1 - np.argsort(-kept[::-1], axis=0, kind="stable")
+    mask = np.zeros(charges.shape, dtype=bool)
+    np.put_along_axis(mask, addresses[:n_sent].T.astype(np.intp), True, axis=1)
+    cells = np.nonzero(mask)[1].reshape(len(charges), n_sent)
+    chosen = np.take_along_axis(kept.T, cells, axis=1)
+    sums = kept.sum(axis=0)
+    if not sum_all:
+        sums = sums - chosen.sum(axis=1)
+    codes = CHARGE.encode_unchecked(chosen)
+    return cells, codes, SELECTION_SUM.encode_unchecked(sums)
 
 
 def pack_best_choice(charges, counters, *, n_links, dropped_bits, sum_all, version):
@@ -91,15 +128,13 @@ def pack_best_choice(charges, counters, *, n_links, dropped_bits, sum_all, versi
     words : ndarray of uint32 of shape (n_crossings, 13)
         Words behind the enabled links are zero.
     """
-    n_cells = CELLS_ON_LINKS[n_links - 1]
-    cells, kept = chosen_cells(charges, n_cells, dropped_bits=dropped_bits)
-    chosen = np.take_along_axis(kept, cells, axis=1)
-    sums = kept.sum(axis=1)
-    if not sum_all:
-        sums = sums - chosen.sum(axis=1)
+    n_cells = most_that_fit(best_choice_bits, N_CELLS, n_links)
+    cells, codes, sum_codes = best_choice_codes(
+        charges, n_cells, dropped_bits=dropped_bits, sum_all=sum_all
+    )
     fields = [
         (short_headers(counters), SHORT_HEADER_BITS),
-        (SELECTION_SUM.encode_unchecked(sums), SELECTION_SUM.bits),
+        (sum_codes, SELECTION_SUM.bits),
     ]
     if n_cells < _FEWEST_ON_MAP:
         fields += [(cell, ADDRESS_BITS) for cell in cells.T]
@@ -107,8 +142,7 @@ def pack_best_choice(charges, counters, *, n_links, dropped_bits, sum_all, versi
         mask = np.zeros(charges.shape, dtype=bool)
         np.put_along_axis(mask, cells, True, axis=1)
         fields += map_fields(mask, version)
-    codes = CHARGE.encode_unchecked(chosen.T)
-    fields += [(code, CHARGE.bits) for code in codes]
+    fields += [(code, CHARGE.bits) for code in codes.T]
     return pack(fields, len(charges))
 
 
@@ -134,7 +168,7 @@ def unpack_best_choice(words, *, n_links, dropped_bits, version, half_lsb=False)
         "header", "sum_codes", "sum" in counts, and of shape (n_crossings, n_cells)
         "addresses", the cells that were sent, "codes" and "charges" in counts.
     """
-    n_cells = CELLS_ON_LINKS[n_links - 1]
+    n_cells = most_that_fit(best_choice_bits, N_CELLS, n_links)
     columns = words.T.astype(np.int64)
     sum_codes = read_field(columns, SHORT_HEADER_BITS, SELECTION_SUM.bits)
     if n_cells < _FEWEST_ON_MAP:

@@ -28,9 +28,11 @@ __all__ = [
     "dropped_by_input",
     "expand",
     "input_codes",
+    "largest_input",
     "long_headers",
     "pedestal",
     "seen_charges",
+    "seen_by_chip",
     "short_headers",
     "to_charges",
     "to_link_words",
@@ -83,6 +85,23 @@ def input_codes(counts, high_density):
     return CHARGE.encode_unchecked(counts >> dropped_by_input(high_density))
 
 
+def largest_input(high_density):
+    """Return the highest charge that the input links can tell from higher ones.
+
+    Parameters
+    ----------
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    counts : int
+        In counts: 2**21 - 1 with high density, 2**19 - 1 with low density.
+    """
+    bits = CHARGE.highest.bit_length() + dropped_by_input(high_density)
+    return 2**bits - 1
+
+
 def expand(codes, high_density):
     """Expand the input links' codes to charges.
 
@@ -133,9 +152,7 @@ def seen_charges(X, front_end):
     if front_end is None:
         return X
     high_density = FRONT_ENDS[front_end]
-    codes = input_codes(checked_counts(X), high_density)
-    every = expand(np.arange(2**CHARGE.bits), high_density).astype(np.float64)
-    return every[codes]
+    return seen_by_chip(checked_counts(X), high_density).astype(np.float64)
 
 
 def checked_counts(X):
@@ -167,6 +184,24 @@ def checked_counts(X):
             "first; autoencoders take any unit with front_end=None."
         )
     return np.floor(X).astype(np.int64)
+def seen_by_chip(counts, high_density):
+    """Return charges as the chip has them behind its front end.
+
+    Parameters
+    ----------
+    counts : ndarray of int64 of shape (...)
+        Charges in counts, not negative. What is too large saturates.
+    high_density : bool
+        Whether the wafer has high density.
+
+    Returns
+    -------
+    counts : ndarray of int64 of shape (...)
+        CALQ with a calibration of 1: the middle of the charges with the same code of
+        the input links, in counts. An empty cell has 4 with high density, else 1.
+    """
+    every = expand(np.arange(2**CHARGE.bits), high_density)
+    return every[input_codes(counts, high_density)]
 
 
 def calibrate(counts, calibration):

@@ -4,11 +4,11 @@ import functools
 
 import numpy as np
 
-from skemd._number_formats._links import ADDRESS_BITS
+from skemd._number_formats._links import address_bits
 
 __all__ = ["largest_first"]
 
-_ADDRESSES = 2**ADDRESS_BITS - 1
+_KEY_BITS = 24
 
 
 @functools.cache
@@ -18,7 +18,7 @@ def _comparisons(n_places):
     D. E. Knuth, The Art of Computer Programming, volume 3, algorithm 5.2.2 M.
     """
     steps = []
-    top = 1 << ((n_places - 1).bit_length() - 1)
+    top = 1 << (address_bits(n_places) - 1)
     p = top
     while p:
         q, r, distance = top, 0, p
@@ -41,25 +41,28 @@ def largest_first(keys):
 
     Parameters
     ----------
-    keys : ndarray of int32 of shape (n_places, n_crossings)
-        Not negative and below 2**24, at most 64 places.
+    keys : ndarray of int of shape (n_places, n_crossings)
+        Not negative and below 2**24. The chip has 48 places.
 
     Returns
     -------
-    keys : ndarray of int32 of shape (n_places, n_crossings)
+    keys : ndarray of int of shape (n_places, n_crossings)
         The largest first.
-    addresses : ndarray of int32 of shape (n_places, n_crossings)
+    addresses : ndarray of int of shape (n_places, n_crossings)
         Where each of them stood.
     """
     n_places = len(keys)
-    address = np.arange(n_places, dtype=np.int32)[:, None]
+    width = address_bits(n_places)
+    # The chip's 6 bits fit, and half the width is twice the speed.
+    dtype = np.int32 if _KEY_BITS + width < 32 else np.int64
     # The address travels in the lowest bits of its key.
-    both = keys.astype(np.int32) << ADDRESS_BITS | address
+    both = keys.astype(dtype) << width | np.arange(n_places, dtype=dtype)[:, None]
+    addresses = 2**width - 1
     for first, second in _comparisons(n_places):
         a, b = both[first], both[second]
         # True where the key of a is smaller, whatever the addresses.
-        exchange = (a | _ADDRESSES) < b
+        exchange = (a | addresses) < b
         larger = np.where(exchange, b, a)
         both[second] = a ^ b ^ larger
         both[first] = larger
-    return both >> ADDRESS_BITS, both & _ADDRESSES
+    return both >> width, both & addresses

@@ -16,7 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skemd._number_formats._float_code import FloatCode
-from skemd._number_formats._links import CHARGE, MODULE_SUM, SHORT_HEADER_BITS
+from skemd._number_formats._links import (
+    CHARGE,
+    LINK_BITS,
+    MODULE_SUM,
+    SHORT_HEADER_BITS,
+    most_that_fit,
+)
 from skemd.firmware._chip._bit_fields import (
     N_OUTPUT_WORDS,
     pack,
@@ -30,6 +36,7 @@ __all__ = [
     "SUPER_CELL_TYPES",
     "SuperCellType",
     "pack_super_cells",
+    "super_cell_codes",
     "unpack_super_cells",
 ]
 
@@ -47,28 +54,61 @@ class SuperCellType(NamedTuple):
         Format of the sums.
     drops : bool
         Whether the dropped bits are dropped before.
-    n_sums : tuple of int
-        Sums that 1, 2, ... links carry.
     """
 
     n_cells: int
     address_bits: int
     code: FloatCode
     drops: bool
-    n_sums: tuple
+
+    def frame_bits(self, n_sums):
+        """Return the bits of a frame with so many sums."""
+        return SHORT_HEADER_BITS + n_sums * (self.address_bits + self.code.bits)
 
     def sums_on(self, n_links):
         """Return how many sums so many links carry; zero if they are too many."""
-        return self.n_sums[n_links - 1] if n_links <= len(self.n_sums) else 0
+        n_all = N_CELLS // self.n_cells
+        fewer_would_do = self.frame_bits(n_all) <= LINK_BITS * (n_links - 1)
+        return 0 if fewer_would_do else most_that_fit(self.frame_bits, n_all, n_links)
 
 
 SUPER_CELL_TYPES = (
-    SuperCellType(4, 2, MODULE_SUM, False, (2, 5, 8, 11, 12)),
-    SuperCellType(16, 4, MODULE_SUM, False, (2, 3)),
-    SuperCellType(4, 0, CHARGE, True, (4, 8, 12)),
-    SuperCellType(4, 2, CHARGE, True, (3, 6, 10, 12)),
-    SuperCellType(4, 0, MODULE_SUM, False, (3, 6, 10, 12)),
+    SuperCellType(4, 2, MODULE_SUM, False),
+    SuperCellType(16, 4, MODULE_SUM, False),
+    SuperCellType(4, 0, CHARGE, True),
+    SuperCellType(4, 2, CHARGE, True),
+    SuperCellType(4, 0, MODULE_SUM, False),
 )
+
+
+def super_cell_codes(cells, kind, *, dropped_bits, ties="highest"):
+    """Encode sums of cells, and find the largest cell of each.
+
+    Parameters
+    ----------
+    cells : ndarray of int of shape (n_sums, n_grouped, n_crossings)
+        CALQ in counts of the cells of each sum.
+    kind : SuperCellType
+        How they are sent.
+    dropped_bits : int
+        Lowest bits that sums of seven bits drop.
+    ties : {"highest", "lowest"}, default="highest"
+        Which of equal cells counts as the largest: the last, as on the chip, or the
+        first.
+
+    Returns
+    -------
+    codes : ndarray of int64 of shape (n_sums, n_crossings)
+        Sums, in the format of the type.
+    addresses : ndarray of int64 of shape (n_sums, n_crossings)
+        Places of the largest cells. Not all types send them.
+    """
+    sums = cells.sum(axis=1)
+    codes = kind.code.encode_unchecked(sums >> dropped_bits if kind.drops else sums)
+    if ties == "lowest":
+        return codes, cells.argmax(axis=1)
+    # argmax takes the first of equal ones, so the order is turned round.
+    return codes, cells.shape[1] - 1 - cells[:, ::-1].argmax(axis=1)
 
 
 def pack_super_cells(charges, counters, *, stc_type, n_links, dropped_bits):
@@ -99,13 +139,10 @@ def pack_super_cells(charges, counters, *, stc_type, n_links, dropped_bits):
     cells = np.ascontiguousarray(charges.T).reshape(
         N_CELLS // kind.n_cells, kind.n_cells, -1
     )[:n_sums]
-    sums = cells.sum(axis=1)
-    codes = kind.code.encode_unchecked(sums >> dropped_bits if kind.drops else sums)
+    codes, addresses = super_cell_codes(cells, kind, dropped_bits=dropped_bits)
     fields = [(short_headers(counters), SHORT_HEADER_BITS)]
     if kind.address_bits:
-        # argmax takes the first of equal ones, so the order is turned round.
-        last = kind.n_cells - 1 - cells[:, ::-1].argmax(axis=1)
-        fields += [(address, kind.address_bits) for address in last]
+        fields += [(address, kind.address_bits) for address in addresses]
     fields += [(code, kind.code.bits) for code in codes]
     return pack(fields, len(charges))
 

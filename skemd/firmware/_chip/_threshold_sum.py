@@ -21,11 +21,9 @@ from skemd._number_formats._links import (
     HEADER_BITS,
     LINK_BITS,
     SELECTION_SUM,
+    address_bits,
 )
-from skemd.firmware._chip._best_choice import (
-    map_fields,
-    read_map,
-)
+from skemd.firmware._chip._best_choice import map_fields, read_map
 from skemd.firmware._chip._bit_fields import (
     N_OUTPUT_WORDS,
     pack,
@@ -35,7 +33,15 @@ from skemd.firmware._chip._bit_fields import (
 from skemd.firmware._chip._decoding import decoded
 from skemd.firmware._chip._front_end import N_CELLS, long_headers
 
-__all__ = ["Frames", "Kind", "frame_length", "pack_threshold_sum", "read_frames"]
+__all__ = [
+    "Frames",
+    "Kind",
+    "frame_length",
+    "pack_threshold_sum",
+    "read_frames",
+    "threshold_sum_bits",
+    "threshold_sum_codes",
+]
 
 HALF_BITS = LINK_BITS // 2
 MOST_HALVES = 2 * N_OUTPUT_WORDS
@@ -79,6 +85,68 @@ class Frames(NamedTuple):
     headers: np.ndarray
 
 
+def threshold_sum_bits(n_sent, n_cells=N_CELLS):
+    """Return the bits of frames, before they fill whole words.
+
+    Parameters
+    ----------
+    n_sent : ndarray of int64 of shape (n_crossings,)
+        Number of cells that are sent.
+    n_cells : int, default=48
+        Number of cells of the wafer.
+
+    Returns
+    -------
+    n_bits : ndarray of int64 of shape (n_crossings,)
+        Header, kind and sum; for up to seven cells their count and addresses, for more
+        a map with a bit for each cell of the wafer; and the charges.
+    """
+    bits = np.where(
+        n_sent < _FEWEST_ON_MAP,
+        _list_bits(n_sent, n_cells),
+        _map_bits(n_sent, n_cells),
+    )
+    return np.where(n_sent == 0, HALF_BITS, bits)
+
+
+def _list_bits(n_sent, n_cells=N_CELLS):
+    each = address_bits(n_cells) + CHARGE.bits
+    return HALF_BITS + _COUNT_BITS + n_sent * each
+
+
+def _map_bits(n_sent, n_cells=N_CELLS):
+    return HALF_BITS + n_cells + n_sent * CHARGE.bits
+
+
+def threshold_sum_codes(charges, sent, *, dropped_bits, sum_all):
+    """Encode the charges that are sent, and a sum.
+
+    Parameters
+    ----------
+    charges : ndarray of int of shape (n_crossings, n_cells)
+        CALQ in counts.
+    sent : ndarray of bool of shape (n_crossings, n_cells)
+        Which cells are sent.
+    dropped_bits : int
+        Lowest bits of a charge to drop; sums keep theirs.
+    sum_all : bool
+        Whether sums are of all cells, or of those that are not sent.
+
+    Returns
+    -------
+    codes : ndarray of int64 of shape (n_crossings, n_cells)
+        Charges, 4E3M; zero where none is sent.
+    sum_codes : ndarray of int64 of shape (n_crossings,)
+        Sums, 5E3M.
+    """
+    charges_sent = charges * sent
+    sums = charges.sum(axis=1)
+    if not sum_all:
+        sums = sums - charges_sent.sum(axis=1)
+    codes = CHARGE.encode_unchecked(charges_sent >> dropped_bits)
+    return codes, SELECTION_SUM.encode_unchecked(sums)
+
+
 def pack_threshold_sum(
     charges, counters, thresholds, *, dropped_bits, sum_all, version
 ):
@@ -109,53 +177,51 @@ def pack_threshold_sum(
     n_sent = sent.sum(axis=1)
     kinds = np.select([n_sent == 0, n_sent < _FEWEST_ON_MAP], [Kind.EMPTY, Kind.LIST])
     kinds[n_sent >= _FEWEST_ON_MAP] = Kind.MAP
-    whole = charges.sum(axis=1)
-    sums = whole if sum_all else whole - (charges * sent).sum(axis=1)
+    codes, sum_codes = threshold_sum_codes(
+        charges, sent, dropped_bits=dropped_bits, sum_all=sum_all
+    )
     headers = long_headers(counters)
-    first = _first_words(headers, kinds, sums)
-    cells, codes = _moved_together(charges, sent, n_sent, dropped_bits)
+    first = _first_words(headers, kinds, sum_codes)
+    cells, codes = _moved_together(codes, sent, n_sent)
 
     words = np.zeros((len(charges), N_OUTPUT_WORDS), dtype=np.uint32)
-    bits = np.full(len(charges), HALF_BITS)
     for n in range(1, _FEWEST_ON_MAP):
         rows = np.flatnonzero(n_sent == n)
         fields = [(first[rows], HALF_BITS), (np.full(len(rows), n), _COUNT_BITS)]
         fields += [(cell, ADDRESS_BITS) for cell in cells[:n, rows]]
         fields += [(code, CHARGE.bits) for code in codes[:n, rows]]
         words[rows] = pack(fields, len(rows))
-        bits[rows] += _COUNT_BITS + n * (ADDRESS_BITS + CHARGE.bits)
     rows = np.flatnonzero(n_sent >= _FEWEST_ON_MAP)
     fields = [(first[rows], HALF_BITS), *map_fields(sent[rows], version)]
     fields += [(code, CHARGE.bits) for code in codes[:, rows]]
     words[rows] = pack(fields, len(rows))
-    bits[rows] += N_CELLS + CHARGE.bits * n_sent[rows]
     rows = np.flatnonzero(n_sent == 0)
     words[rows, 0] = first[rows] << HALF_BITS
 
+    whole = SELECTION_SUM.encode_unchecked(charges.sum(axis=1))
     return Frames(
         np.stack([words >> HALF_BITS, words & (2**HALF_BITS - 1)], axis=2)
         .reshape(len(words), MOST_HALVES)
         .astype(np.uint16),
-        -(-bits // HALF_BITS),
+        -(-threshold_sum_bits(n_sent) // HALF_BITS),
         _first_words(headers, Kind.CUT_BY_T1, whole).astype(np.uint16),
         _first_words(headers, Kind.CUT_BY_T2_AND_T3, whole).astype(np.uint16),
         headers,
     )
 
 
-def _first_words(headers, kinds, sums):
-    kinds_and_sums = SELECTION_SUM.encode_unchecked(sums) | kinds << SELECTION_SUM.bits
+def _first_words(headers, kinds, sum_codes):
+    kinds_and_sums = sum_codes | kinds << SELECTION_SUM.bits
     return headers << (HALF_BITS - HEADER_BITS) | kinds_and_sums
 
 
-def _moved_together(charges, sent, n_sent, dropped_bits):
+def _moved_together(codes, sent, n_sent):
     """Return the cells that are sent and their codes, (48, n), without gaps."""
     rows, cells = np.nonzero(sent)
     place = np.arange(len(rows)) - (np.cumsum(n_sent) - n_sent)[rows]
-    together = np.zeros((2, N_CELLS, len(charges)), dtype=np.int64)
+    together = np.zeros((2, N_CELLS, len(codes)), dtype=np.int64)
     together[0, place, rows] = cells
-    codes = CHARGE.encode_unchecked(charges[rows, cells] >> dropped_bits)
-    together[1, place, rows] = codes
+    together[1, place, rows] = codes[rows, cells]
     return together
 
 
@@ -185,13 +251,13 @@ def frame_length(halves):
         if len(halves) < 2:
             return 2
         n_sent = halves[1] >> (HALF_BITS - _COUNT_BITS)
-        bits = HALF_BITS + _COUNT_BITS + n_sent * (ADDRESS_BITS + CHARGE.bits)
+        bits = _list_bits(n_sent)
     elif kind == Kind.MAP:
         map_end = 1 + N_CELLS // HALF_BITS
         if len(halves) < map_end:
             return map_end
         n_sent = sum(half.bit_count() for half in halves[1:map_end])
-        bits = HALF_BITS + N_CELLS + n_sent * CHARGE.bits
+        bits = _map_bits(n_sent)
     else:
         raise ValueError(f"there is no frame of kind {kind:03b}")
     return -(-bits // HALF_BITS)
