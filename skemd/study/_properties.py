@@ -1,13 +1,10 @@
 """Properties of wafers for profiles: how many cells are hit, and how hard."""
 
 from skemd._checks import check_number
+from skemd._input._units import COUNTS_PER_MIP
 from skemd._input._wafers import as_wafers
-from skemd.datasets._wafers import ADC_PER_MIP
 
 __all__ = ["COUNTS_PER_MIP", "charge_in_mip", "occupancy"]
-
-# Rounded as in publications.
-COUNTS_PER_MIP = round(ADC_PER_MIP, 1)
 
 
 def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):
