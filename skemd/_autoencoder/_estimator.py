@@ -1,6 +1,5 @@
 """EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
 
-import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -32,9 +31,8 @@ from skemd._backend import keras
 from skemd._checks import check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import encoder_images, row_sums, with_sums
+from skemd._input._units import warn_unless_counts
 from skemd._input._wafers import (
-    check_charges,
-    is_lenient,
     resolve_layout,
     validated_cells,
     without_empty,
@@ -48,8 +46,9 @@ from skemd._training._options import (
     TRAINING_PARAMETERS,
     check_training_parameters,
 )
-from skemd.distance._exact import solve_pairs
+from skemd._warnings import warn_user
 from skemd.geometry import Geometry, Layout
+from skemd.metrics import emd_per_wafer
 
 __all__ = ["EMDAutoencoder"]
 
@@ -97,8 +96,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     encode_sum : bool, default=False
         Whether codes end with the wafer's sum, as the chip sends it: rounded down to
         an integer and then to a float of 5 bits of exponent and 4 of mantissa.
-        `inverse_transform` then gives wafers of that sum. Charges should come in
-        counts.
+        `inverse_transform` then gives wafers of that sum. Charges must be in CALQ
+        counts then, and a warning says if they cannot be.
     float_fraction : float, default=0.0
         If there are formats, the part of the epochs that trains in floating point,
         before the training with roundings.
@@ -139,8 +138,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         it is started again with equal parameters and data, and the result of a finished
         one is read from there. Each fit needs its own folder.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
-        Where the cells are. "wafer" insists on 48 cells; "line" takes any number, and
-        `fit` leaves out rows without charge.
+        Where the cells are. "wafer" insists on 48 cells; "line" takes any number.
 
     Attributes
     ----------
@@ -316,6 +314,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             kept.
         UserWarning
             If components of the code are dead; in floating point from 1,000 wafers on.
+            If wafers without charge are left out. If charges cannot be counts and
+            `encode_sum` needs them to be.
         """
         formats = self._checked_formats()
         X, geometry, layout_name = validated_cells(
@@ -323,9 +323,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             X,
             geometry=self.geometry,
             reset=True,
-            allow_empty=is_lenient(self.geometry),
+            allow_empty=True,
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
+        if self.encode_sum:
+            self._warn_unless_counts(X)
         layout = resolve_layout(geometry, layout_name or self.layout)
         n_products = products_per_sum(
             layout.shape, self.n_filters, self.kernel_size, self.strides
@@ -353,7 +355,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 regressor, "_interruption", None
             )
             if result.interruption is not None:
-                warnings.warn(result.interruption, ConvergenceWarning, stacklevel=2)
+                warn_user(result.interruption, ConvergenceWarning)
             warn_of_dead_components(
                 self.dead_components_,
                 self.n_components,
@@ -378,6 +380,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
+        if self._encodes_sum:
+            self._warn_unless_counts(X)
         return map_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
     def inverse_transform(self, X):
@@ -437,23 +441,25 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images of a known layout
-            Charges in any unit.
+            Charges in any unit. Wafers without any are left out, with a warning.
         y : None
             Ignored.
 
         Returns
         -------
         score : float
-            In the unit of the geometry; 0 is perfect.
+            In the unit of the geometry; 0 is perfect. A reconstruction without charge
+            counts as one with the same charge in every cell.
         """
         check_is_fitted(self)
-        X = self._validated(X, allow_empty=False)
+        X = self._validated(X)
+        (X,) = without_empty(X.any(axis=1), "EMDAutoencoder.score", X, least=1)
+        options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
 
         def distances(chunk):
             # With unit sums, since tiny charges would underflow in their own unit.
             found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
-            check_charges(found, "EMDAutoencoder.score (reconstructions)")
-            return solve_pairs(X[chunk], found, self.geometry_, n_jobs=self.n_jobs)[0]
+            return emd_per_wafer(X[chunk], found, empty_pred="even", **options)
 
         return -float(map_chunks(distances, len(X)).mean())
 
@@ -506,11 +512,18 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             n_output_links=self.n_output_links,
         )
 
-    def _validated(self, X, allow_empty=True):
+    def _validated(self, X):
         X, _, _ = validated_cells(
-            self, X, geometry=self.geometry_, reset=False, allow_empty=allow_empty
+            self, X, geometry=self.geometry_, reset=False, allow_empty=True
         )
         return X
+
+    def _warn_unless_counts(self, X):
+        warn_unless_counts(
+            X,
+            "EMDAutoencoder(encode_sum=True)",
+            "the sum is rounded down to whole counts",
+        )
 
     def _encoded(self, X):
         codes = self.network_.predict(encoder_images(X, self.layout_), ENCODER)

@@ -1,6 +1,5 @@
 """EMDRegressor: a network that learns the earth mover's distance between two wafers."""
 
-import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -40,6 +39,7 @@ from skemd._training._options import (
     TrainingOptions,
     check_training_parameters,
 )
+from skemd._warnings import warn_user
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import Geometry
 from skemd.layers._blocks import seeds_from
@@ -110,8 +110,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         fit is read from there. Each fit needs its own folder.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. "wafer" insists on pairs of 48 cells; "line" takes any
-        width, an odd one as if the second histogram's missing last cell were empty,
-        and `fit` leaves out pairs with a histogram without charge.
+        width, an odd one as if the second histogram's missing last cell were empty.
 
     Attributes
     ----------
@@ -291,21 +290,19 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             If the training is interrupted with Ctrl-C; the best weights so far are
             kept.
         UserWarning
-            If `y` does not look like EMDs in the unit of the geometry.
+            If `y` does not look like EMDs in the unit of the geometry, or pairs with a
+            wafer without charge are left out.
         """
         self._check_parameters()
-        lenient = is_lenient(self.geometry)
-        pairs, y, geometry = validated_pairs(
-            self, X, y, reset=True, allow_empty=lenient
-        )
+        pairs, y, geometry = validated_pairs(self, X, y, reset=True, allow_empty=True)
         pairs, y = without_empty(both_charged(pairs), type(self).__name__, pairs, y)
         layout = resolve_layout(geometry, self.layout)
         if y is not None:
-            check_labels(pairs, y, geometry, lenient=lenient)
+            check_labels(pairs, y, geometry, lenient=is_lenient(self.geometry))
         with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
             result = self._train(pairs, y, geometry, layout, checkpoint)
             if result.interruption is not None:
-                warnings.warn(result.interruption, ConvergenceWarning, stacklevel=2)
+                warn_user(result.interruption, ConvergenceWarning)
         return self
 
     def predict(self, X):
@@ -335,7 +332,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_pairs, 2 * n_cells), or as in `predict`
             Pairs, charges in any unit.
         y : array-like of shape (n_pairs,) or None, default=None
-            True distances in the unit of the geometry; None to compute the exact EMD.
+            True distances in the unit of the geometry; None to compute the exact EMD,
+            without the pairs that have none, of which a warning tells.
         sample_weight : array-like of shape (n_pairs,) or None, default=None
             Weights of the pairs.
 
@@ -347,7 +345,12 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         if y is not None:
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
-        pairs, _, geometry = validated_pairs(self, X, reset=False, allow_empty=False)
+        pairs, _, geometry = validated_pairs(self, X, reset=False, allow_empty=True)
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)
+        pairs, sample_weight = without_empty(
+            both_charged(pairs), "EMDRegressor.score", pairs, sample_weight
+        )
         if len(pairs) < 2:
             raise ValueError("R² takes at least two pairs; got n_samples=1.")
         exact, _ = solve_pairs(pairs[:, 0], pairs[:, 1], geometry, n_jobs=self.n_jobs)

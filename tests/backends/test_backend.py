@@ -8,7 +8,7 @@ import pytest
 from processes import run_python
 from repository import HELPERS, ROOT
 
-from skemd._backend import _chosen_backend
+from skemd._backend_choice import _chosen_backend
 
 SHOW_BACKEND = (
     "from skemd._backend import keras; print(keras.backend.backend(), end='')"
@@ -67,6 +67,35 @@ def test_jax_runs_where_nobody_has_chosen(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert _chosen_backend() == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "environment", "chosen"),
+    [
+        ("import skemd", {}, "jax"),
+        ("from skemd.datasets import make_wafers", {}, "jax"),
+        ("import skemd", {"KERAS_BACKEND": "numpy"}, "numpy"),
+        # Keras's own default, which is nobody's choice.
+        ("import skemd", {"KERAS_BACKEND": ""}, "jax"),
+    ],
+)
+def test_importing_skemd_chooses_without_importing_keras(
+    code, environment, chosen, tmp_path
+):
+    code += "\nimport os, sys; print(os.environ.get('KERAS_BACKEND'), end='')"
+    code += "\nassert not {'keras', 'jax'} & set(sys.modules)"
+    assert backend_of(run_with_home(code, tmp_path, **environment)) == chosen
+
+
+def test_importing_skemd_leaves_a_choice_in_the_file_alone(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "numpy"}')
+    code = "import os, skemd; print('KERAS_BACKEND' in os.environ, end='')"
+    assert backend_of(run_with_home(code, tmp_path)) == "False"
+
+
+def test_keras_may_be_imported_after_skemd(tmp_path):
+    code = "import skemd\nimport keras; print(keras.backend.backend(), end='')"
+    assert backend_of(run_with_home(code, tmp_path)) == "jax"
 
 
 @pytest.mark.exhaustive

@@ -47,6 +47,19 @@ def test_charge_is_in_transverse_mip():
     np.testing.assert_allclose(charge_in_mip(X), [3, 0])
 
 
+@pytest.mark.parametrize(
+    ("of", "match"),
+    [
+        (charge_in_mip, "charge_in_mip takes charges in CALQ counts"),
+        (occupancy, "occupancy with the default threshold takes charges in CALQ"),
+    ],
+)
+def test_charges_in_another_unit_are_told_from_counts(of, match):
+    with pytest.warns(UserWarning, match=match):
+        of(np.full((2, 48), 0.7))
+    assert occupancy(np.full((2, 48), 0.7), threshold=0.5).tolist() == [48, 48]
+
+
 # Profiles
 
 
