@@ -10,7 +10,13 @@ import numpy as np
 
 from skemd._backend import keras
 
-__all__ = ["TrainStep", "check_devices_share", "check_values", "compiled_predict"]
+__all__ = [
+    "TrainStep",
+    "check_devices_share",
+    "check_values",
+    "compiled_predict",
+    "shape_of",
+]
 
 
 def compiled_predict(model, function=None):
@@ -63,6 +69,29 @@ def compiled_predict(model, function=None):
             reduce_retracing=True,
         )
     raise NotImplementedError(_cannot_train(backend))
+
+
+def shape_of(function, *shapes):
+    """Return the shape of a function's result; on jax without computing it.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(*tensors)`` -> tensor or number.
+    *shapes : tuple of int
+        The shapes of the tensors, which are of float32.
+
+    Returns
+    -------
+    shape : tuple of int
+        Empty for a number.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        tensors = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+        return tuple(jax.eval_shape(function, *tensors).shape)
+    return tuple(np.shape(function(*map(keras.ops.ones, shapes))))
 
 
 def check_devices_share(batch_size):

@@ -5,7 +5,17 @@ import inspect
 import pytest
 
 import skemd.losses
+from skemd import EMDAutoencoder, EMDRegressor
 from skemd._backend import keras
+from skemd.geometry import grid
+from skemd.losses import (
+    ExactEMD,
+    LearnedEMD,
+    MeanSquaredError,
+    SinkhornDivergence,
+    TelescopeLoss,
+    WeightedMeanSquaredError,
+)
 from skemd.losses._table import LOSSES, named_loss
 
 each_name = pytest.mark.parametrize("name", LOSSES)
@@ -24,6 +34,26 @@ def test_a_loss_has_the_same_name_for_keras(name):
         "n_jobs",
         "regressor",
     }
+
+
+@pytest.mark.parametrize(
+    ("loss", "shown"),
+    [
+        (SinkhornDivergence(epsilon=0.5), "SinkhornDivergence(epsilon=0.5)"),
+        (ExactEMD(grid(2, 3), n_jobs=2), f"ExactEMD(geometry={grid(2, 3)}, n_jobs=2)"),
+        (TelescopeLoss("reference"), "TelescopeLoss(weights='reference')"),
+        (MeanSquaredError(), "MeanSquaredError()"),
+        (WeightedMeanSquaredError(name="own"), "WeightedMeanSquaredError(name='own')"),
+    ],
+)
+def test_a_loss_shows_its_parameters(loss, shown):
+    assert repr(loss) == shown
+    assert "".join(shown.split()) in "".join(repr(EMDAutoencoder(loss)).split())
+
+
+def test_the_learned_emd_shows_its_regressor():
+    regressor = EMDRegressor.from_pretrained()
+    assert repr(LearnedEMD(regressor)) == f"LearnedEMD(regressor={regressor!r})"
 
 
 @each_name
