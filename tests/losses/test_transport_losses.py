@@ -298,7 +298,7 @@ def test_gradient_falls_as_the_sum_grows(dense_pairs, make_loss, side, scale):
 
 
 @each_side
-@pytest.mark.parametrize("scale", [1e-33, 1e-24, 1e-16, 1e18, 1e34])
+@pytest.mark.parametrize("scale", [1e-33, 1e-24, 1e-16, 1e18, 1e31])
 @each_normalizing_loss
 def test_losses_are_right_for_every_sum_that_float32_holds(
     dense_pairs, make_loss, side, scale
