@@ -172,6 +172,37 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     return X, geometry
 
 
+def one_wafer(wafer, name, geometry="wafer"):
+    """Check a single wafer and return its cells.
+
+    Parameters
+    ----------
+    wafer : array-like of shape (n_cells,) or (1, n_cells), or an image of a layout
+        Charges in any unit; an image may have one more axis, of length one, as well.
+    name : str
+        Name of the argument in messages.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        The geometry of the cells.
+
+    Returns
+    -------
+    wafer : ndarray of float64 of shape (n_cells,)
+        Charges in cell order.
+    geometry : Geometry
+        The resolved geometry.
+    """
+    X = as_numbers(wafer, name)
+    if X.ndim in (1, 3):
+        X = X[None]
+    X, geometry = as_wafers(X, name, geometry, allow_empty=True)
+    if len(X) != 1:
+        raise ValueError(
+            f"{name} must be one wafer of shape ({geometry.n_cells},); got {len(X)} "
+            f"wafers. Pass one of them, {name}[0]."
+        )
+    return X[0], geometry
+
+
 def cells_of_images(images, geometry, name):
     """Read cells from images in any layout of the geometry.
 
