@@ -106,7 +106,6 @@ class WaferRemapper(
             X,
             geometry=self.geometry,
             reset=True,
-            allow_empty=True,
             least=1,
         )
         self.layout_ = resolve_layout(geometry, self.layout)
@@ -128,9 +127,7 @@ class WaferRemapper(
             zero.
         """
         check_is_fitted(self)
-        X, _, _ = validated_cells(
-            self, X, geometry=self.geometry_, reset=False, allow_empty=True
-        )
+        X, _, _ = validated_cells(self, X, geometry=self.geometry_, reset=False)
         return map_chunks(
             lambda chunk: self.layout_.apply(scaled(X[chunk], self.normalize)), len(X)
         )

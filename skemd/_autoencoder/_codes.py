@@ -7,9 +7,16 @@ import numpy as np
 from sklearn.utils import check_array
 
 from skemd._checks import check_container, format_rows
+from skemd._input._units import warn_unless_counts
 from skemd._number_formats._links import MODULE_SUM
 
-__all__ = ["check_decoded", "checked_codes", "split_sums", "with_sent_sums"]
+__all__ = [
+    "check_decoded",
+    "checked_codes",
+    "split_sums",
+    "warn_unless_sendable",
+    "with_sent_sums",
+]
 
 
 def checked_codes(X, autoencoder, n_numbers):
@@ -54,6 +61,12 @@ def check_decoded(images, codes):
             f"Codes as large as {np.abs(codes).max():.3g} overflow in the decoder; "
             "transform gives no such codes."
         )
+
+
+def warn_unless_sendable(X):
+    """Warn if the sums of wafers cannot be sent, since charges are not in counts."""
+    consequence = "sums are rounded down to whole counts"
+    warn_unless_counts(X, "EMDAutoencoder(encode_sum=True)", consequence)
 
 
 def with_sent_sums(codes, sums):

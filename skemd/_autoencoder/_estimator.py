@@ -8,7 +8,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +16,7 @@ from skemd._autoencoder._codes import (
     check_decoded,
     checked_codes,
     split_sums,
+    warn_unless_sendable,
     with_sent_sums,
 )
 from skemd._autoencoder._dead_components import (
@@ -31,7 +31,6 @@ from skemd._backend import keras
 from skemd._checks import check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import encoder_images, row_sums, with_sums
-from skemd._input._units import warn_unless_counts
 from skemd._input._wafers import (
     resolve_layout,
     validated_cells,
@@ -40,13 +39,13 @@ from skemd._input._wafers import (
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._regressor import EMDRegressor
 from skemd._training._checkpoint import checkpoint_of
+from skemd._training._convergence import warn_of_ending
 from skemd._training._network import Network
 from skemd._training._options import (
     RUN_PARAMETERS,
     TRAINING_PARAMETERS,
     check_training_parameters,
 )
-from skemd._warnings import warn_user
 from skemd.geometry import Geometry, Layout
 from skemd.metrics import emd_per_wafer
 
@@ -311,7 +310,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -----
         ConvergenceWarning
             If the training is interrupted with Ctrl-C; the best weights so far are
-            kept.
+            kept. If it ends while still improving: the best loss of all `epochs` is
+            more than 1.5% below that of their first half.
         UserWarning
             If components of the code are dead; in floating point from 1,000 wafers on.
             If wafers without charge are left out. If charges cannot be counts and
@@ -319,15 +319,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         formats = self._checked_formats()
         X, geometry, layout_name = validated_cells(
-            self,
-            X,
-            geometry=self.geometry,
-            reset=True,
-            allow_empty=True,
+            self, X, geometry=self.geometry, reset=True
         )
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         if self.encode_sum:
-            self._warn_unless_counts(X)
+            warn_unless_sendable(X)
         layout = resolve_layout(geometry, layout_name or self.layout)
         n_products = products_per_sum(
             layout.shape, self.n_filters, self.kernel_size, self.strides
@@ -354,8 +350,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self._interruption = result.interruption or getattr(
                 regressor, "_interruption", None
             )
-            if result.interruption is not None:
-                warn_user(result.interruption, ConvergenceWarning)
+            warn_of_ending(result, self.epochs, "EMDAutoencoder")
             warn_of_dead_components(
                 self.dead_components_,
                 self.n_components,
@@ -381,7 +376,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_is_fitted(self)
         X = self._validated(X)
         if self._encodes_sum:
-            self._warn_unless_counts(X)
+            warn_unless_sendable(X)
         return map_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
     def inverse_transform(self, X):
@@ -513,17 +508,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
 
     def _validated(self, X):
-        X, _, _ = validated_cells(
-            self, X, geometry=self.geometry_, reset=False, allow_empty=True
-        )
+        X, _, _ = validated_cells(self, X, geometry=self.geometry_, reset=False)
         return X
-
-    def _warn_unless_counts(self, X):
-        warn_unless_counts(
-            X,
-            "EMDAutoencoder(encode_sum=True)",
-            "the sum is rounded down to whole counts",
-        )
 
     def _encoded(self, X):
         codes = self.network_.predict(encoder_images(X, self.layout_), ENCODER)

@@ -235,7 +235,7 @@ def cells_of_images(images, geometry, name):
     )
 
 
-def validated_cells(estimator, X, *, geometry, reset, allow_empty, least=2):
+def validated_cells(estimator, X, *, geometry, reset, allow_empty=True, least=2):
     """Check an estimator's wafers as scikit-learn does, and return cells.
 
     Parameters
@@ -248,7 +248,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty, least=2):
         The estimator's parameter, or its fitted geometry.
     reset : bool
         True in fit, False afterwards.
-    allow_empty : bool
+    allow_empty : bool, default=True
         Whether wafers without charge are allowed.
     least : int, default=2
         How many wafers fit takes at least.

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,6 +29,7 @@ from skemd._regressor._targets import (
     regression_targets,
 )
 from skemd._training._checkpoint import checkpoint_of
+from skemd._training._convergence import warn_of_ending
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
 from skemd._training._network import Network
@@ -39,12 +39,14 @@ from skemd._training._options import (
     TrainingOptions,
     check_training_parameters,
 )
-from skemd._warnings import warn_user
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import Geometry
 from skemd.layers._blocks import seeds_from
 
 __all__ = ["EMDRegressor"]
+
+# Squared errors fall further than distances do.
+_MOST_IMPROVEMENT = 0.1
 
 
 class EMDRegressor(RegressorMixin, BaseEstimator):
@@ -288,7 +290,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the training is interrupted with Ctrl-C; the best weights so far are
-            kept.
+            kept. If it ends while still improving: the best loss of all `epochs` is
+            more than 10% below that of their first half.
         UserWarning
             If `y` does not look like EMDs in the unit of the geometry, or pairs with a
             wafer without charge are left out.
@@ -301,8 +304,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             check_labels(pairs, y, geometry, lenient=is_lenient(self.geometry))
         with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
             result = self._train(pairs, y, geometry, layout, checkpoint)
-            if result.interruption is not None:
-                warn_user(result.interruption, ConvergenceWarning)
+            caller = type(self).__name__
+            warn_of_ending(result, self.epochs, caller, _MOST_IMPROVEMENT)
         return self
 
     def predict(self, X):

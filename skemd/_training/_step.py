@@ -311,8 +311,9 @@ def _cannot_train(backend):
 def fixed_batches(run, n_samples, batch_size, *arrays):
     """Run a compiled function over arrays in batches of one fixed size.
 
-    The last batch is filled up with zeros, whose results are dropped. So the function
-    compiles once, and the result of a row does not depend on the number of rows.
+    The last batch is filled up with its last row, whose further results are dropped. So
+    the function compiles once, and the result of a row does not depend on the number of
+    rows.
 
     Parameters
     ----------
@@ -342,6 +343,5 @@ def fixed_batches(run, n_samples, batch_size, *arrays):
 def _filled_up(batch, batch_size):
     if len(batch) == batch_size:
         return batch
-    full = np.zeros((batch_size, *batch.shape[1:]), dtype=batch.dtype)
-    full[: len(batch)] = batch
-    return full
+    # Not with zeros, of which not every function makes a number.
+    return np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(batch), 0)])

@@ -10,8 +10,20 @@ __all__ = ["Loss"]
 class Loss(keras.losses.Loss):
     """A loss of Keras whose constructor stores its parameters under their names.
 
-    ``repr`` shows those that differ from their defaults, as scikit-learn does.
+    ``repr`` shows those that differ from their defaults, as scikit-learn does. Tensors
+    are converted to float32 unless `dtype` says otherwise, whatever the setting of
+    Keras.
+
+    Parameters
+    ----------
+    dtype : str or None, default=None
+        Type of the computation; None for float32.
+    **kwargs
+        Other options of ``keras.losses.Loss``.
     """
+
+    def __init__(self, dtype=None, **kwargs):
+        super().__init__(dtype=dtype or "float32", **kwargs)
 
     def get_config(self):
         """Return the parameters of the constructor."""

@@ -11,9 +11,9 @@ __all__ = ["Picture"]
 class Picture:
     """A picture, with the names that scikit-learn's displays have.
 
-    Attributes
+    Parameters
     ----------
-    ax_ : matplotlib.axes.Axes or ndarray of Axes
+    ax_ : matplotlib.axes.Axes, or rows of them
         Where it was drawn.
     artists_ : dict
         What was drawn, by name.
