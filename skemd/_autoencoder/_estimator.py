@@ -311,7 +311,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ConvergenceWarning
             If the training is interrupted with Ctrl-C; the best weights so far are
             kept. If it ends while still improving: the best loss of all `epochs` is
-            more than 1.5% below that of their first half.
+            more than 3% below that of their first half.
         UserWarning
             If components of the code are dead; in floating point from 1,000 wafers on.
             If wafers without charge are left out. If charges cannot be counts and

@@ -121,6 +121,9 @@ def emd_score(
 ):
     """Return minus the mean exact EMD, a score for ``make_scorer``.
 
+    A search has to get the wafers as y, ``search.fit(X, X)``: without y scikit-learn
+    cannot call such a scorer, and all scores are NaN. :func:`emd_scorer` needs no y.
+
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples, n_cells), or images of a layout

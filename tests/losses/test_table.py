@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 import skemd.losses
@@ -54,6 +55,22 @@ def test_a_loss_shows_its_parameters(loss, shown):
 def test_the_learned_emd_shows_its_regressor():
     regressor = EMDRegressor.from_pretrained()
     assert repr(LearnedEMD(regressor)) == f"LearnedEMD(regressor={regressor!r})"
+
+
+@pytest.fixture
+def half_precision():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    yield
+    keras.config.set_floatx(before)
+
+
+def test_losses_compute_in_float32_whatever_keras_is_set_to(half_precision):
+    sides = np.full((1, 48), 1.0), np.full((1, 48), 3e5)
+    for loss in (ExactEMD(), SinkhornDivergence(), TelescopeLoss(), MeanSquaredError()):
+        assert loss.dtype == "float32"
+        assert str(loss(*sides).dtype) == "float32"
+    assert MeanSquaredError(dtype="float64").dtype == "float64"
 
 
 @each_name

@@ -37,8 +37,8 @@ def test_improvement_is_that_of_the_second_half(losses, expected):
         ({"loss": [4, 2, 1, 1]}, True),
         ({"loss": [4, 2, 1, 1], "val_loss": [4, 2, 2, 2]}, False),
         ({"loss": [4, 2, 2, 2], "val_loss": [4, 2, 1, 1]}, True),
-        # Less than 1.5%.
-        ({"loss": [4, 2, 1.98, 1.98]}, False),
+        ({"loss": [4, 2, 1.95, 1.95]}, False),
+        ({"loss": [4, 2, 1.93, 1.93]}, True),
         # Patience ended it.
         ({"loss": [4, 2, 1]}, False),
     ],
