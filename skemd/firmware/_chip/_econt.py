@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from skemd._checks import check_container, format_rows
+from skemd._input._units import warn_unless_counts
 from skemd.firmware._chip._best_choice import pack_best_choice, unpack_best_choice
 from skemd.firmware._chip._bit_fields import N_OUTPUT_WORDS
 from skemd.firmware._chip._encoder_arithmetic import encode_wafers
@@ -188,6 +189,11 @@ class EconT:
         ValueError
             If a charge is negative, not finite or too large, or the multiplexer leaves
             a cell out.
+
+        Warns
+        -----
+        UserWarning
+            If the charges cannot be in counts.
         """
         counts = _checked_counts(X)
         mux = self.settings.mux
@@ -345,4 +351,5 @@ def _checked_counts(X):
             f"{X[~good].flat[0]}. Drop these wafers, or convert charges to counts "
             "first."
         )
+    warn_unless_counts(X, "EconT.link_words")
     return np.floor(X).astype(np.int64)
