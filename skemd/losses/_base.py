@@ -36,7 +36,8 @@ class Loss(keras.losses.Loss):
             for name, default in self._defaults().items()
             if repr(getattr(self, name)) != repr(default)
         ]
-        return f"{type(self).__name__}({', '.join(changed)})"
+        # Estimators break their lines.
+        return " ".join(f"{type(self).__name__}({', '.join(changed)})".split())
 
     @classmethod
     def _defaults(cls):
