@@ -5,6 +5,7 @@ needs a fitted regressor, which is found or fitted here.
 """
 
 import copy
+import functools
 
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -53,8 +54,8 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
     Raises
     ------
     ValueError
-        If the loss is unknown, does not work with the geometry, or is a callable that
-        does not return one value a sample.
+        If the loss is unknown or does not work with the geometry. A callable raises it
+        at its first call if it does not return one value a sample.
     """
     loss, regressor, fitted_here = autoencoder.loss, None, None
     if isinstance(loss, str) and loss in LOSSES and "regressor" in LOSSES[loss].given:
@@ -64,7 +65,7 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
             fitted_here = regressor
     resolved = resolve_loss(loss, geometry, autoencoder.n_jobs, regressor)
     if not isinstance(loss, str):
-        _check_one_value_a_sample(resolved, geometry.n_cells)
+        resolved = _checked_when_called(resolved, geometry.n_cells)
     return resolved, fitted_here
 
 
@@ -111,6 +112,20 @@ def resolve_loss(loss, geometry, n_jobs=None, regressor=None):
         )
     offered = {"geometry": geometry, "n_jobs": n_jobs, "regressor": regressor}
     return row.loss(**{name: offered[name] for name in row.given}).call
+
+
+def _checked_when_called(loss, n_cells):
+    """Return a loss that checks what it returns in its first call, in the first step.
+
+    By then the training takes care of Ctrl-C.
+    """
+    check = functools.cache(lambda: _check_one_value_a_sample(loss, n_cells))
+
+    def checked(y_true, y_pred):
+        check()
+        return loss(y_true, y_pred)
+
+    return checked
 
 
 def _check_one_value_a_sample(loss, n_cells):
