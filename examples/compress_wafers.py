@@ -60,7 +60,7 @@ def main():
     print(table(rows))
     path = options.output / "compress_wafers.png"
     options.output.mkdir(parents=True, exist_ok=True)
-    plot_reconstructions(test, reconstructions).savefig(path, dpi=120)
+    plot_reconstructions(test, reconstructions).figure_.savefig(path, dpi=120)
     print(f"Original and reconstructed wafers: {path}")
 
 

@@ -80,8 +80,8 @@ def draw_ratios(comparisons, networks, by, ax):
         )
         for other in others
     }
-    artists = plot_profiles(ratios, LABELS[by], "ratio of medians", ax=ax)
-    for (line, _), other in zip(artists.values(), others, strict=True):
+    picture = plot_profiles(ratios, LABELS[by], "ratio of medians", ax=ax)
+    for (line, _), other in zip(picture.artists_.values(), others, strict=True):
         papers = np.array(paper_ratios(by, other[0]), dtype=float)
         if np.isfinite(papers).any():
             look = {"color": line.get_color(), "label": f"paper, / {other[0]}"}

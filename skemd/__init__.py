@@ -6,10 +6,14 @@ are trained for where the energy is, behind the interface of scikit-learn.
 
 import importlib
 
+from skemd._backend_choice import choose_backend
+
 __version__ = "0.1.0.dev0"
 
-# Names are looked up when they are first used: Keras takes seconds to import, and the
-# backend is chosen by then.
+# Before anyone imports Keras, as the next line of the user may do.
+choose_backend()
+
+# Names are looked up when they are first used: Keras takes seconds to import.
 _HOME_OF = {
     "WaferRemapper": "skemd._remapper",
     "EMDRegressor": "skemd._regressor",

@@ -12,7 +12,6 @@ from skemd._input._scaling import NORMALIZATIONS, scaled, with_sums
 from skemd._input._wafers import (
     check_charges,
     check_width,
-    is_lenient,
     resolve_layout,
     validated_cells,
 )
@@ -96,7 +95,7 @@ class WaferRemapper(
         ------
         ValueError
             If a parameter is unknown, the columns are not the geometry's cells, or a
-            charge is negative, not finite, or missing from a whole wafer.
+            charge is negative or not finite.
         """
         if self.normalize is not None and self.normalize not in NORMALIZATIONS:
             raise ValueError(
@@ -107,7 +106,7 @@ class WaferRemapper(
             X,
             geometry=self.geometry,
             reset=True,
-            allow_empty=is_lenient(self.geometry),
+            least=1,
         )
         self.layout_ = resolve_layout(geometry, self.layout)
         self.geometry_ = geometry
@@ -128,9 +127,7 @@ class WaferRemapper(
             zero.
         """
         check_is_fitted(self)
-        X, _, _ = validated_cells(
-            self, X, geometry=self.geometry_, reset=False, allow_empty=True
-        )
+        X, _, _ = validated_cells(self, X, geometry=self.geometry_, reset=False)
         return map_chunks(
             lambda chunk: self.layout_.apply(scaled(X[chunk], self.normalize)), len(X)
         )

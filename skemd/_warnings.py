@@ -3,7 +3,7 @@
 Python shows a warning once for each line of code, as long as nobody touches its
 filters. scikit-learn does so in each fit of a search, and a search has many fits. So a
 warning that differs from an earlier one only in its numbers is not repeated within the
-same call of the user.
+same call.
 """
 
 import re
@@ -24,7 +24,8 @@ def warn_user(message, category=UserWarning):
     Parameters
     ----------
     message : str
-        One or more sentences. Two that differ only in numbers are the same warning.
+        One or more sentences. Two are the same warning if they are the same up to
+        their first number.
     category : type, default=UserWarning
         A subclass of Warning.
     """
@@ -33,7 +34,7 @@ def warn_user(message, category=UserWarning):
         entry, frame, stacklevel = frame, frame.f_back, stacklevel + 1
     if entry is not None:
         issued = entry.f_locals.setdefault(_ISSUED, set())
-        kind = (category, re.sub(r"\d[\d.e+-]*", "0", message))
+        kind = (category, re.split(r"\d", message)[0])
         if kind in issued:
             return
         issued.add(kind)

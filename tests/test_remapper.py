@@ -211,3 +211,14 @@ def test_autoencoder_takes_images_or_rows_of_cells_alike():
     autoencoder = fitted_autoencoder()
     pipeline = make_pipeline(WaferRemapper("8x8").fit(X), autoencoder)
     np.testing.assert_array_equal(pipeline.transform(X), autoencoder.transform(X))
+
+
+def test_one_wafer_will_do():
+    X = small_wafers(1)
+    images = WaferRemapper().fit(X).transform(X)
+    assert images.shape == (1, 8, 8, 1)
+
+
+def test_wafers_without_charge_will_do():
+    X = np.zeros((2, 48))
+    np.testing.assert_array_equal(WaferRemapper().fit_transform(X), 0)

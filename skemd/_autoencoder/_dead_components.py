@@ -1,6 +1,6 @@
 """Dead components of the code: find those that carry no information, and warn."""
 
-import warnings
+from skemd._warnings import warn_user
 
 __all__ = ["dead_components", "warn_of_dead_components"]
 
@@ -40,10 +40,9 @@ def warn_of_dead_components(dead, n_components, n_wafers, *, few_bits):
     """
     if len(dead) == 0 or not (few_bits or n_wafers >= _MANY_WAFERS):
         return
-    warnings.warn(
+    warn_user(
         f"{len(dead)} of {n_components} components of the code are dead: the same for "
         f"all wafers of fit ({', '.join(map(str, dead))}; see dead_components_). They "
         "cost bandwidth and say nothing. Fit again with another random_state, a "
         "smaller learning_rate or fewer n_components.",
-        stacklevel=3,
     )

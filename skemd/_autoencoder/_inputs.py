@@ -10,8 +10,14 @@ import dataclasses
 import numpy as np
 
 from skemd._input._scaling import encoder_images, row_sums, truncated_pixels
+from skemd._input._units import warn_unless_counts
 from skemd._number_formats._links import MODULE_SUM
-from skemd.firmware._chip._front_end import FRONT_ENDS, pedestal, seen_charges
+from skemd.firmware._chip._front_end import (
+    FRONT_ENDS,
+    largest_input,
+    pedestal,
+    seen_charges,
+)
 from skemd.geometry import Layout
 
 __all__ = ["NetworkInputs", "encodes_sum"]
@@ -64,6 +70,24 @@ class NetworkInputs:
             return cls(layout)
         tells_sum = encodes_sum(autoencoder, arithmetic)
         return cls(layout, arithmetic, autoencoder.front_end, tells_sum)
+
+    def warn_of_units(self, X, encodes_sum):
+        """Warn if charges have to be in counts and cannot be.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_cells)
+            Charges.
+        encodes_sum : bool
+            Whether codes end with the sum.
+        """
+        if self.front_end is not None:
+            most = largest_input(FRONT_ENDS[self.front_end])
+            caller = f"EMDAutoencoder(front_end={self.front_end!r})"
+            warn_unless_counts(X, caller, most_counts=most)
+        elif encodes_sum:
+            consequence = "sums are rounded down to whole counts"
+            warn_unless_counts(X, "EMDAutoencoder(encode_sum=True)", consequence)
 
     @property
     def n_conditions(self):

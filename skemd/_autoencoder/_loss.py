@@ -5,6 +5,7 @@ needs a fitted regressor, which is found or fitted here.
 """
 
 import copy
+import functools
 
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skemd._backend import keras
 from skemd._checks import check_choice
 from skemd._regressor import EMDRegressor
+from skemd._training._step import shape_of
 from skemd.datasets import make_pairs
 from skemd.geometry import hgcal_wafer
 from skemd.losses._table import LOSSES
@@ -48,6 +50,12 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
         ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
     regressor : EMDRegressor or None
         The one that was fitted here.
+
+    Raises
+    ------
+    ValueError
+        If the loss is unknown or does not work with the geometry. A callable raises it
+        at its first call if it does not return one value a sample.
     """
     loss, regressor, fitted_here = autoencoder.loss, None, None
     if isinstance(loss, str) and loss in LOSSES and "regressor" in LOSSES[loss].given:
@@ -55,7 +63,10 @@ def autoencoder_loss(autoencoder, X, geometry, rng, checkpoint):
         if regressor is None:
             regressor = _fitted_regressor(autoencoder, X, geometry, rng, checkpoint)
             fitted_here = regressor
-    return resolve_loss(loss, geometry, autoencoder.n_jobs, regressor), fitted_here
+    resolved = resolve_loss(loss, geometry, autoencoder.n_jobs, regressor)
+    if not isinstance(loss, str):
+        resolved = _checked_when_called(resolved, geometry.n_cells)
+    return resolved, fitted_here
 
 
 def resolve_loss(loss, geometry, n_jobs=None, regressor=None):
@@ -101,6 +112,34 @@ def resolve_loss(loss, geometry, n_jobs=None, regressor=None):
         )
     offered = {"geometry": geometry, "n_jobs": n_jobs, "regressor": regressor}
     return row.loss(**{name: offered[name] for name in row.given}).call
+
+
+def _checked_when_called(loss, n_cells):
+    """Return a loss that checks what it returns in its first call, in the first step.
+
+    By then the training takes care of Ctrl-C.
+    """
+    check = functools.cache(lambda: _check_one_value_a_sample(loss, n_cells))
+
+    def checked(y_true, y_pred):
+        check()
+        return loss(y_true, y_pred)
+
+    return checked
+
+
+def _check_one_value_a_sample(loss, n_cells):
+    """Check the shape of what a user's loss returns, without computing it."""
+    # No other side of the tensors has this length.
+    n_samples = 2 if n_cells != 2 else 3
+    shape = shape_of(loss, (n_samples, n_cells), (n_samples, n_cells))
+    if shape != (n_samples,):
+        raise ValueError(
+            "loss must return one value a sample: for tensors of shape "
+            f"(n_samples, n_cells) = ({n_samples}, {n_cells}) an array of shape "
+            f"({n_samples},) is expected, but it returned {shape or 'one number'}. "
+            "Take the mean over the cells alone: keras.ops.mean(..., axis=-1)."
+        )
 
 
 def _ready_regressor(autoencoder, geometry):

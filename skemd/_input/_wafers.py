@@ -6,12 +6,11 @@ its layouts, and check widths and charges before any work starts. The smaller ch
 that the estimators share are here as well.
 """
 
-import warnings
-
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skemd._checks import as_numbers, check_container, format_rows
+from skemd._warnings import warn_user
 from skemd.geometry import Geometry, hgcal_wafer, line
 
 
@@ -173,6 +172,37 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     return X, geometry
 
 
+def one_wafer(wafer, name, geometry="wafer"):
+    """Check a single wafer and return its cells.
+
+    Parameters
+    ----------
+    wafer : array-like of shape (n_cells,) or (1, n_cells), or an image of a layout
+        Charges in any unit; an image may have one more axis, of length one, as well.
+    name : str
+        Name of the argument in messages.
+    geometry : {"wafer", "line"} or Geometry, default="wafer"
+        The geometry of the cells.
+
+    Returns
+    -------
+    wafer : ndarray of float64 of shape (n_cells,)
+        Charges in cell order.
+    geometry : Geometry
+        The resolved geometry.
+    """
+    X = as_numbers(wafer, name)
+    if X.ndim in (1, 3):
+        X = X[None]
+    X, geometry = as_wafers(X, name, geometry, allow_empty=True)
+    if len(X) != 1:
+        raise ValueError(
+            f"{name} must be one wafer of shape ({geometry.n_cells},); got {len(X)} "
+            f"wafers. Pass one of them, {name}[0]."
+        )
+    return X[0], geometry
+
+
 def cells_of_images(images, geometry, name):
     """Read cells from images in any layout of the geometry.
 
@@ -205,7 +235,7 @@ def cells_of_images(images, geometry, name):
     )
 
 
-def validated_cells(estimator, X, *, geometry, reset, allow_empty):
+def validated_cells(estimator, X, *, geometry, reset, allow_empty=True, least=2):
     """Check an estimator's wafers as scikit-learn does, and return cells.
 
     Parameters
@@ -218,8 +248,10 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         The estimator's parameter, or its fitted geometry.
     reset : bool
         True in fit, False afterwards.
-    allow_empty : bool
+    allow_empty : bool, default=True
         Whether wafers without charge are allowed.
+    least : int, default=2
+        How many wafers fit takes at least.
 
     Returns
     -------
@@ -239,7 +271,7 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
         X,
         reset=reset,
         dtype=[np.float64, np.float32],
-        ensure_min_samples=2 if reset else 1,
+        ensure_min_samples=least if reset else 1,
         # After fit, a wrong number of columns has a clearer message below.
         ensure_min_features=2 if reset else 1,
     )
@@ -253,15 +285,14 @@ def validated_cells(estimator, X, *, geometry, reset, allow_empty):
 def is_lenient(geometry):
     """Return whether the `geometry` parameter is the lenient one, "line".
 
-    With the wafer, or a geometry of the user's own, every row in fit must hold charge.
-    Histograms of unknown origin on a line may be empty now and then: fit leaves these
-    out and warns.
+    Histograms of unknown origin may lie on a line: any number of columns will do, and
+    any labels.
     """
     return isinstance(geometry, str) and geometry == "line"
 
 
-def without_empty(has_charge, caller, *arrays):
-    """Leave samples without charge out of fit, with a warning.
+def without_empty(has_charge, caller, *arrays, least=2):
+    """Leave samples without charge out, with a warning.
 
     Parameters
     ----------
@@ -271,11 +302,18 @@ def without_empty(has_charge, caller, *arrays):
         Name of the caller in messages.
     *arrays : ndarray of shape (n_samples, ...) or None
         Arrays to take them from.
+    least : int, default=2
+        How many samples must be left.
 
     Returns
     -------
     arrays : list of ndarray or None
         In the same order.
+
+    Raises
+    ------
+    ValueError
+        If fewer are left.
     """
     if has_charge.all():
         return list(arrays)
@@ -283,9 +321,9 @@ def without_empty(has_charge, caller, *arrays):
         f"{(~has_charge).sum()} of {len(has_charge)} samples hold no charge and have "
         f"no earth mover's distance ({format_rows(~has_charge)})"
     )
-    if has_charge.sum() < 2:
-        raise ValueError(f"{caller} needs at least two samples with charge; {message}.")
-    warnings.warn(f"{caller} leaves samples out: {message}.", stacklevel=3)
+    if has_charge.sum() < least:
+        raise ValueError(f"{caller} needs at least {least} with charge; {message}.")
+    warn_user(f"{caller} leaves samples out: {message}.")
     return [array if array is None else array[has_charge] for array in arrays]
 
 

@@ -7,7 +7,6 @@ made.
 """
 
 import types
-import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +29,7 @@ from skemd._persistence._tables import (
     saved_parameters,
 )
 from skemd._versions import installed_versions
+from skemd._warnings import warn_user
 
 __all__ = ["load", "save"]
 
@@ -307,11 +307,10 @@ class _EstimatorDecoder(Decoder):
             elif item is not None and item is not False and item != 0:
                 left_out.append(key)
         if left_out:
-            warnings.warn(
+            warn_user(
                 f"The file has values for {', '.join(sorted(left_out))} of {owner}. "
                 "They describe a run on another machine and are left at their "
                 "defaults; set them with set_params if you need them.",
-                stacklevel=2,
             )
         return {"dict": kept}
 

@@ -71,11 +71,12 @@ class LearnedPotentials(keras.layers.Layer):
         distance = cdist(self.positions, self.positions)
         self._n_cells = len(distance)
         # Lengths inside the layer are in this unit.
-        self.unit = _TYPICAL_POTENTIAL * distance.max() or 1.0
+        # Plain numbers, since NumPy's would make tensors of double precision of all.
+        self.unit = float(_TYPICAL_POTENTIAL * distance.max()) or 1.0
         distance = distance / self.unit
         nearest = distance[distance > 0].min(initial=distance.max()) or 1.0
-        self._epsilon = max(
-            _RELATIVE_EPSILON * nearest, 2 * distance.max() / LARGEST_EXPONENT
+        self._epsilon = float(
+            max(_RELATIVE_EPSILON * nearest, 2 * distance.max() / LARGEST_EXPONENT)
         )
         self._kernel = np.exp(-distance / self._epsilon).astype(np.float32)
 

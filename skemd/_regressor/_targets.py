@@ -1,13 +1,12 @@
 """Training data of the learned EMD: input, distances, potentials, and their loss."""
 
-import warnings
-
 import numpy as np
 
 from skemd._backend import keras
 from skemd._checks import format_rows
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import normalized
+from skemd._warnings import warn_user
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import hgcal_wafer
 
@@ -252,10 +251,9 @@ def check_labels(pairs, y, geometry, *, lenient):
         unit = "half trigger-cell pitches (1.2084 cm)"
     different = exact > _SMALLEST_DISTANCE
     ratio = np.median(y[rows][different] / exact[different]) if different.any() else 0
-    warnings.warn(
+    warn_user(
         f"y is off the exact EMD by more than {_TOLERANCE:.0%} for {n_off} of "
         f"{len(rows)} pairs that were checked; the median of y over it is "
         f"{ratio:.3g}. Distances are expected in {unit}, between wafers of unit sum. "
         "Leave y out to have them computed.",
-        stacklevel=3,
     )

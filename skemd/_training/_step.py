@@ -10,7 +10,13 @@ import numpy as np
 
 from skemd._backend import keras
 
-__all__ = ["TrainStep", "check_devices_share", "check_values", "compiled_predict"]
+__all__ = [
+    "TrainStep",
+    "check_devices_share",
+    "check_values",
+    "compiled_predict",
+    "shape_of",
+]
 
 
 def compiled_predict(model, function=None):
@@ -63,6 +69,29 @@ def compiled_predict(model, function=None):
             reduce_retracing=True,
         )
     raise NotImplementedError(_cannot_train(backend))
+
+
+def shape_of(function, *shapes):
+    """Return the shape of a function's result; on jax without computing it.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(*tensors)`` -> tensor or number.
+    *shapes : tuple of int
+        The shapes of the tensors, which are of float32.
+
+    Returns
+    -------
+    shape : tuple of int
+        Empty for a number.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        tensors = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+        return tuple(jax.eval_shape(function, *tensors).shape)
+    return tuple(np.shape(function(*map(keras.ops.ones, shapes))))
 
 
 def check_devices_share(batch_size):
@@ -282,8 +311,9 @@ def _cannot_train(backend):
 def fixed_batches(run, n_samples, batch_size, *arrays):
     """Run a compiled function over arrays in batches of one fixed size.
 
-    The last batch is filled up with zeros, whose results are dropped. So the function
-    compiles once, and the result of a row does not depend on the number of rows.
+    The last batch is filled up with its last row, whose further results are dropped. So
+    the function compiles once, and the result of a row does not depend on the number of
+    rows.
 
     Parameters
     ----------
@@ -313,6 +343,5 @@ def fixed_batches(run, n_samples, batch_size, *arrays):
 def _filled_up(batch, batch_size):
     if len(batch) == batch_size:
         return batch
-    full = np.zeros((batch_size, *batch.shape[1:]), dtype=batch.dtype)
-    full[: len(batch)] = batch
-    return full
+    # Not with zeros, of which not every function makes a number.
+    return np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(batch), 0)])

@@ -1,10 +1,16 @@
-"""Squared errors as losses: plain, weighted, and at three resolutions at once."""
+"""Squared errors as losses: plain, weighted, and at three resolutions at once.
+
+Negative charges count as zero, as in all losses, and have no gradient. Charges should
+be of the order of one: squares and cubes of others may leave single precision.
+"""
 
 import numpy as np
 
 from skemd._backend import keras
 from skemd._checks import check_choice
 from skemd.geometry import N_FACE_CELLS, N_FACES
+from skemd.losses._base import Loss
+from skemd.losses._charges import not_negative
 from skemd.losses._table import named_loss
 
 __all__ = ["MeanSquaredError", "TelescopeLoss", "WeightedMeanSquaredError"]
@@ -14,8 +20,10 @@ _N_CELLS = N_FACES * N_FACE_CELLS
 
 @named_loss("mse", "squared errors, cell by cell.")
 @keras.saving.register_keras_serializable("skemd")
-class MeanSquaredError(keras.losses.Loss):
+class MeanSquaredError(Loss):
     """Mean over the cells of the squared difference.
+
+    Negative charges count as zero.
 
     Parameters
     ----------
@@ -30,7 +38,8 @@ class MeanSquaredError(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Return a value for each sample."""
-        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+        difference = not_negative(y_true) - not_negative(y_pred)
+        return keras.ops.mean(keras.ops.square(difference), axis=-1)
 
 
 @named_loss(
@@ -38,10 +47,12 @@ class MeanSquaredError(keras.losses.Loss):
     "squared errors, cell by cell, weighted by the larger of the two charges.",
 )
 @keras.saving.register_keras_serializable("skemd")
-class WeightedMeanSquaredError(keras.losses.Loss):
+class WeightedMeanSquaredError(Loss):
     r"""Mean over the cells of the squared difference times the larger charge.
 
     .. math:: \frac1n \sum_i (y_i - p_i)^2 \max(y_i, p_i)
+
+    Negative charges count as zero.
 
     Parameters
     ----------
@@ -56,7 +67,7 @@ class WeightedMeanSquaredError(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Return a value for each sample."""
-        return _weighted_square(y_true, y_pred)
+        return _weighted_square(not_negative(y_true), not_negative(y_pred))
 
 
 @named_loss(
@@ -65,7 +76,7 @@ class WeightedMeanSquaredError(keras.losses.Loss):
     wafer_only=True,
 )
 @keras.saving.register_keras_serializable("skemd")
-class TelescopeLoss(keras.losses.Loss):
+class TelescopeLoss(Loss):
     r"""Weighted squared errors of the wafer at three resolutions at once.
 
     To the error of the trigger cells it adds that of sums of 2 x 2 neighboring cells
@@ -74,6 +85,8 @@ class TelescopeLoss(keras.losses.Loss):
 
     .. math:: 4 L(48) + 2 L(36, w) + L(3), \quad
         L(n, w) = \frac1n \sum_i w_i (y_i - p_i)^2 \max(y_i, p_i).
+
+    Negative charges count as zero.
 
     Parameters
     ----------
@@ -109,6 +122,7 @@ class TelescopeLoss(keras.losses.Loss):
                 f"The telescope loss is made for the wafer's {_N_CELLS} trigger cells; "
                 f"got {y_pred.shape[-1]}. Use another loss for this geometry."
             )
+        y_true, y_pred = not_negative(y_true), not_negative(y_pred)
         total = 4.0 * _weighted_square(y_true, y_pred)
         total = total + 2.0 * _weighted_square(
             keras.ops.matmul(y_true, self._to_36),
@@ -118,10 +132,6 @@ class TelescopeLoss(keras.losses.Loss):
         return total + _weighted_square(
             keras.ops.matmul(y_true, self._to_3), keras.ops.matmul(y_pred, self._to_3)
         )
-
-    def get_config(self):
-        """Return the parameters of the constructor."""
-        return {**super().get_config(), "weights": self.weights}
 
 
 def telescope_sums():

@@ -5,6 +5,8 @@ import numpy as np
 from skemd._backend import keras
 from skemd._checks import check_number
 from skemd._input._wafers import check_width, resolve_geometry
+from skemd.losses._base import Loss
+from skemd.losses._charges import to_unit_sum
 from skemd.losses._exact_emd import exact_emd
 from skemd.losses._soft_transform import LARGEST_EXPONENT, soft_c_transform
 from skemd.losses._table import named_loss
@@ -19,7 +21,7 @@ _NEVER = -1e30
     "emd", "the exact EMD, solved for each batch.", given=("geometry", "n_jobs")
 )
 @keras.saving.register_keras_serializable("skemd")
-class ExactEMD(keras.losses.Loss):
+class ExactEMD(Loss):
     r"""The exact EMD, with the Kantorovich potentials as its gradient.
 
     The network simplex runs on the host for every batch. Its dual solution f is the
@@ -45,9 +47,11 @@ class ExactEMD(keras.losses.Loss):
 
     Notes
     -----
-    Both wafers are brought to unit sum. One without any charge counts as one with the
-    same charge in every cell, and has no gradient. The other losses of this module do
-    the same.
+    Both wafers are brought to unit sum, in single precision. Negative charges count as
+    zero, as in all losses, and have no gradient. A wafer without any charge counts as
+    one with the same charge in every cell, and has no gradient. Where the largest
+    charge of a reconstruction is below 1e-17, the gradient no longer grows. The other
+    losses of this module do the same.
     """
 
     def __init__(self, geometry="wafer", n_jobs=None, name="emd", **kwargs):
@@ -59,13 +63,8 @@ class ExactEMD(keras.losses.Loss):
         """Return the EMD of each sample, in the unit of the geometry."""
         geometry = _geometry_of(y_pred, self.geometry, "ExactEMD")
         return exact_emd(
-            _to_unit_sum(y_true), _to_unit_sum(y_pred), geometry, self.n_jobs
+            to_unit_sum(y_true), to_unit_sum(y_pred), geometry, self.n_jobs
         )
-
-    def get_config(self):
-        """Return the parameters of the constructor."""
-        parameters = {"geometry": self.geometry, "n_jobs": self.n_jobs}
-        return {**super().get_config(), **parameters}
 
 
 @named_loss(
@@ -74,7 +73,7 @@ class ExactEMD(keras.losses.Loss):
     given=("geometry",),
 )
 @keras.saving.register_keras_serializable("skemd")
-class SinkhornDivergence(keras.losses.Loss):
+class SinkhornDivergence(Loss):
     r"""The EMD smoothed by entropy, without the bias that entropy brings.
 
     With the ground distances d and the optimal plan of the smoothed problem,
@@ -132,23 +131,14 @@ class SinkhornDivergence(keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Return the divergence of each sample, in the unit of the geometry."""
         geometry = _geometry_of(y_pred, self.geometry, "SinkhornDivergence")
-        a, b = _to_unit_sum(y_true), _to_unit_sum(y_pred)
+        a, b = to_unit_sum(y_true), to_unit_sum(y_pred)
         return _sinkhorn_divergence(
             a, b, geometry.ground_distance, self.epsilon, self.n_iterations
         )
 
-    def get_config(self):
-        """Return the parameters of the constructor."""
-        parameters = {
-            "geometry": self.geometry,
-            "epsilon": self.epsilon,
-            "n_iterations": self.n_iterations,
-        }
-        return {**super().get_config(), **parameters}
-
 
 @named_loss("emdcnn", "the EMD that a network has learned.", given=("regressor",))
-class LearnedEMD(keras.losses.Loss):
+class LearnedEMD(Loss):
     """The EMD that a fitted EMDRegressor predicts, as a loss with frozen weights.
 
     Parameters
@@ -167,13 +157,14 @@ class LearnedEMD(keras.losses.Loss):
 
     def __init__(self, regressor, name="emdcnn"):
         super().__init__(name=name)
+        self.regressor = regressor
         # A copy, so that the regressor's own live model is not marked as frozen.
         self._network = regressor.network_.copy().model
         self._network.trainable = False
 
     def call(self, y_true, y_pred):
         """Return the EMD of each sample, in the unit of the regressor's geometry."""
-        pairs = [_to_unit_sum(y_true), _to_unit_sum(y_pred)]
+        pairs = [to_unit_sum(y_true), to_unit_sum(y_pred)]
         return self._network(keras.ops.concatenate(pairs, axis=1), training=False)
 
 
@@ -232,17 +223,3 @@ def _geometry_of(y_pred, geometry, caller):
     geometry = resolve_geometry(geometry, n_cells)
     check_width(n_cells, geometry.n_cells, geometry, caller)
     return geometry
-
-
-def _to_unit_sum(charges):
-    """Bring rows to unit sum, for all losses of this module.
-
-    A row without charge becomes even, the same in every cell: there is no EMD to a
-    wafer without charge, and a loss has to stay finite.
-    """
-    total = keras.ops.sum(charges, axis=-1, keepdims=True)
-    # NaN is not zero, and stays NaN.
-    has_charge = total != 0
-    # The inner where keeps the branch not taken from giving NaN gradients.
-    fractions = charges / keras.ops.where(has_charge, total, 1.0)
-    return keras.ops.where(has_charge, fractions, 1.0 / charges.shape[-1])

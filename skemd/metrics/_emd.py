@@ -1,5 +1,8 @@
 """The exact earth mover's distance of reconstructions, and scores made of it."""
 
+import numpy as np
+
+from skemd._input._wafers import as_wafers, without_empty
 from skemd.distance._exact import solve_pairs
 from skemd.metrics._pairs import (
     check_empty_pred,
@@ -118,6 +121,9 @@ def emd_score(
 ):
     """Return minus the mean exact EMD, a score for ``make_scorer``.
 
+    A search has to get the wafers as y, ``search.fit(X, X)``: without y scikit-learn
+    cannot call such a scorer, and all scores are NaN. :func:`emd_scorer` needs no y.
+
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples, n_cells), or images of a layout
@@ -173,17 +179,39 @@ def emd_scorer(estimator, X, y=None):
         search. Its parameter `geometry` is used, or that of the last step of a pipeline
         that has one; without any, the geometry is the wafer.
     X : array-like of shape (n_samples, n_cells), or images of a layout
-        Charges in any unit.
+        Charges in any unit. Wafers without any are left out, with a warning.
     y : None
         Ignored.
 
     Returns
     -------
     score : float
-        Minus the mean exact EMD, in the unit of the geometry; 0 is perfect.
+        Minus the mean exact EMD, in the unit of the geometry; 0 is perfect. A
+        reconstruction without charge counts as one with the same charge in every cell.
+
+    Raises
+    ------
+    TypeError
+        If the estimator does not transform wafers and back.
+    ValueError
+        If no wafer has charge, or a charge is negative or not finite.
     """
+    for method in ("transform", "inverse_transform"):
+        if not hasattr(estimator, method):
+            raise TypeError(
+                "emd_scorer compares wafers with inverse_transform(transform(X)), but "
+                f"{type(estimator).__name__} has no {method}. Leave scoring out to use "
+                "the estimator's own score."
+            )
     reconstructed = estimator.inverse_transform(estimator.transform(X))
-    return emd_score(X, reconstructed, geometry=_geometry_of(estimator) or "wafer")
+    X, geometry = as_wafers(
+        X, "X", _geometry_of(estimator) or "wafer", allow_empty=True, dtype=None
+    )
+    has_charge = X.any(axis=1)
+    X, reconstructed = without_empty(
+        has_charge, "emd_scorer", X, np.asarray(reconstructed), least=1
+    )
+    return emd_score(X, reconstructed, geometry=geometry, empty_pred="even")
 
 
 def _geometry_of(estimator):

@@ -1,9 +1,10 @@
-"""The shapes of cells: rhombi on the wafer, bars on a line, pixels, dots."""
+"""The shapes of cells: rhombi on the wafer, bars on a line, pixels, Voronoi cells."""
 
 import numpy as np
 
 from skemd.geometry import N_FACES, grid, hgcal_wafer
 from skemd.plot._style import COLOR_MAP
+from skemd.plot._voronoi import voronoi_cells
 
 EDGE = {"edgecolors": "0.75", "linewidths": 0.5}
 _BAR_COLOR = "#0072B2"
@@ -136,7 +137,7 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
     values : masked array of shape (n_cells,)
         In any unit; masked cells stay white.
     geometry : Geometry
-        Where the cells are; in one dimension they are drawn as dots.
+        Where the cells are, with two coordinates.
     norm : matplotlib.colors.Normalize
         Maps values to colors.
     shift : float, default=0.0
@@ -144,28 +145,42 @@ def draw_cells(ax, values, geometry, norm, shift=0.0):
 
     Returns
     -------
-    cells : PolyCollection for the wafer, AxesImage for grids, else PathCollection
+    cells : AxesImage for grids, else PolyCollection
         A cell, or pixel, for each value.
     """
-    style = {"cmap": COLOR_MAP, "norm": norm}
-    if geometry == hgcal_wafer():
-        from matplotlib.collections import PolyCollection
+    from matplotlib.collections import PolyCollection
 
-        cells = PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **EDGE, **style)
-        cells.set_array(values)
-        ax.add_collection(cells)
-        ax.autoscale_view()
-        return cells
+    style = {"cmap": COLOR_MAP, "norm": norm}
     shape = grid_shape(geometry)
     if shape:
         height, width = shape
         extent = (shift - 0.5, shift + width - 0.5, height - 0.5, -0.5)
         return ax.imshow(values.reshape(shape), extent=extent, aspect="equal", **style)
-    x, y = np.add(centers(geometry), [shift, 0]).T
-    cells = ax.scatter(x, y, c=np.zeros(len(x)), s=110, **EDGE, **style)
-    # Passed as c=, masked cells would be left out instead of white.
+    cells = PolyCollection(cell_corners(geometry, shift), **EDGE, **style)
     cells.set_array(values)
+    ax.add_collection(cells)
+    ax.autoscale_view()
     return cells
+
+
+def cell_corners(geometry, shift=0.0):
+    """Return the corners of the cells in a plane, other than those of a grid.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the cells are, with two coordinates.
+    shift : float, default=0.0
+        Shift to the right, in the unit of the positions.
+
+    Returns
+    -------
+    corners : list of n_cells ndarray of shape (n_corners, 2)
+        Rhombi for the wafer, else Voronoi cells, in the unit of the positions.
+    """
+    is_wafer = geometry == hgcal_wafer()
+    shapes = wafer_rhombi() if is_wafer else voronoi_cells(geometry)
+    return [np.add(corners, [shift, 0]) for corners in shapes]
 
 
 def draw_bars(ax, values, geometry, *, bottom=0.0, color=_BAR_COLOR):

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from skemd._extras import import_extra
+from skemd.plot._picture import Picture
 from skemd.plot._style import LINE_COLORS, axes_or_new, line_styles
+from skemd.study._profiles import Profile, Ratios
 
 __all__ = ["plot_history", "plot_profiles"]
 
@@ -16,7 +18,8 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
     Parameters
     ----------
     profiles : dict of str to Profile or Ratios
-        Up to six results of :mod:`skemd.study`, by their names in the legend.
+        Up to six results of :mod:`skemd.study`, by their names in the legend, or a
+        single one, which is called "median".
     xlabel, ylabel : str
         Names of the property and of the number, with their units.
     ax : matplotlib.axes.Axes or None, default=None
@@ -26,8 +29,9 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
 
     Returns
     -------
-    artists : dict of str to (Line2D, FillBetweenPolyCollection or None)
-        The line through the middles, a marker on each bin with wafers, and the band.
+    picture : Picture
+        ``ax_``, ``figure_``, and for each profile in ``artists_`` the line through the
+        middles with a marker on each bin with wafers, and the band or None.
 
     Raises
     ------
@@ -37,6 +41,13 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
         If there are no profiles, or more than six.
     """
     import_extra("matplotlib", "plot")
+    if isinstance(profiles, (Profile, Ratios)):
+        profiles = {"median": profiles}
+    if not isinstance(profiles, Mapping):
+        raise ValueError(
+            "profiles must be a dict of results of skemd.study.profile by their names; "
+            f"got a {type(profiles).__name__}."
+        )
     if not 1 <= len(profiles) <= len(LINE_COLORS):
         raise ValueError(
             f"plot_profiles draws 1 to {len(LINE_COLORS)} profiles; got "
@@ -59,7 +70,7 @@ def plot_profiles(profiles, xlabel, ylabel, *, ax=None, band=True):
         artists[name] = line, filled
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(fontsize=8)
-    return artists
+    return Picture(ax, artists)
 
 
 def plot_history(history, *, ax=None, log=True, ylabel="loss"):
@@ -80,8 +91,9 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
 
     Returns
     -------
-    artists : dict of str to Line2D
-        A line for each loss, and "best": the marker on the best epoch.
+    picture : Picture
+        ``ax_``, ``figure_``, and in ``artists_`` a line for each loss, and "best": the
+        marker on the best epoch.
 
     Raises
     ------
@@ -111,7 +123,7 @@ def plot_history(history, *, ax=None, log=True, ylabel="loss"):
     ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.legend(fontsize=8)
-    return artists
+    return Picture(ax, artists)
 
 
 def _checked_history(history):

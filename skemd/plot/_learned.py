@@ -6,6 +6,7 @@ import numpy as np
 
 from skemd._checks import check_number, format_rows
 from skemd._extras import import_extra
+from skemd.plot._picture import Picture
 from skemd.plot._style import (
     COLOR_MAP,
     LINE_COLORS,
@@ -37,10 +38,10 @@ def plot_learned_emd(
 
     Returns
     -------
-    density : matplotlib.collections.PolyCollection
-        Hexagons, colored by the logarithm of how many pairs they hold.
-    diagonal : matplotlib.lines.Line2D
-        The line on which both agree.
+    picture : Picture
+        ``ax_``, ``figure_``, and in ``artists_`` "density", hexagons colored by the
+        logarithm of how many pairs they hold, and "diagonal", the line on which both
+        agree.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def plot_learned_emd(
         aspect="equal",
     )
     ax.figure.colorbar(density, ax=ax, label="pairs", shrink=0.8)
-    return density, diagonal
+    return Picture(ax, {"density": density, "diagonal": diagonal})
 
 
 def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60):
@@ -97,10 +98,11 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
 
     Returns
     -------
-    outlines : dict of str to matplotlib.patches.StepPatch
-        A histogram for each regressor ("learned" for a single array) of the fraction of
-        pairs in each bin. The legend shows mean and standard deviation over all pairs,
-        including those beyond the limit.
+    picture : Picture
+        ``ax_``, ``figure_``, and in ``artists_`` a histogram for each regressor
+        ("learned" for a single array) of the fraction of pairs in each bin. The legend
+        shows mean and standard deviation over all pairs, including those beyond the
+        limit.
 
     Raises
     ------
@@ -140,7 +142,7 @@ def plot_relative_difference(exact, predicted, *, ax=None, limit=0.3, n_bins=60)
     ax.margins(y=0.1 + 0.1 * len(outlines))
     ax.set_ylim(bottom=0)
     ax.legend(loc="upper left", frameon=False, fontsize=8)
-    return outlines
+    return Picture(ax, outlines)
 
 
 def _relative(exact, predicted):

@@ -6,17 +6,17 @@ import numpy as np
 
 from skemd._extras import import_extra
 from skemd._input._scaling import normalized
-from skemd._input._wafers import as_wafers
+from skemd._input._wafers import one_wafer
 from skemd.distance import emd
-from skemd.geometry import hgcal_wafer
 from skemd.plot._cells import (
     EDGE,
+    cell_corners,
     centers,
     check_drawable,
     draw_bars,
     draw_cells,
+    grid_shape,
     is_line,
-    wafer_rhombi,
 )
 from skemd.plot._style import LINE_COLORS, axes_or_new, unit_of
 from skemd.plot._wafers import charge_norm, draw_outline
@@ -37,7 +37,7 @@ class TransportPicture(NamedTuple):
 
     Attributes
     ----------
-    original, reconstruction : PolyCollection, AxesImage, PathCollection or BarContainer
+    original, reconstruction : PolyCollection, AxesImage or BarContainer
         The cells of the two wafers, with their shares of the charge.
     flows : matplotlib.collections.PolyCollection
         A wedge for each pair of cells between which charge moves.
@@ -47,6 +47,8 @@ class TransportPicture(NamedTuple):
         The fraction of the wafer's charge that each wedge carries.
     distance : float
         The EMD, in the unit of the geometry: the sum of shares times distances.
+    ax_ : matplotlib.axes.Axes
+        Where all of it was drawn.
     """
 
     original: object
@@ -55,6 +57,12 @@ class TransportPicture(NamedTuple):
     moved: np.ndarray
     shares: np.ndarray
     distance: float
+    ax_: object
+
+    @property
+    def figure_(self):
+        """The figure, or the part of one, that holds the axes."""
+        return self.ax_.figure
 
 
 def plot_transport(
@@ -76,7 +84,7 @@ def plot_transport(
 
     Parameters
     ----------
-    a, b : array-like of shape (n_cells,)
+    a, b : array-like of shape (n_cells,) or (1, n_cells), or an image of a layout
         Charges in any unit; each is normalized to unit sum.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
@@ -90,7 +98,7 @@ def plot_transport(
     Returns
     -------
     picture : TransportPicture
-        The artists, the moves, and the EMD.
+        Axes and figure, the artists, the moves, and the EMD.
 
     Raises
     ------
@@ -101,11 +109,11 @@ def plot_transport(
         have more than two coordinates.
     """
     import_extra("matplotlib", "plot")
-    distance, plan = emd(a, b, geometry=geometry, return_plan=True)
-    wafers, geometry = as_wafers(np.stack([a, b]), "a, b", geometry)
+    (a, geometry), (b, _) = one_wafer(a, "a", geometry), one_wafer(b, "b", geometry)
     check_drawable(geometry)
+    distance, plan = emd(a, b, geometry=geometry, return_plan=True)
     moved, shares = _moves(plan)
-    wafers = normalized(wafers)
+    wafers = normalized(np.stack([a, b]))
     title = f"EMD {distance:.2f} {unit_of(geometry, unit)}"
     if is_line(geometry):
         ax = axes_or_new(ax)
@@ -115,7 +123,7 @@ def plot_transport(
         ax = axes_or_new(ax, figsize=(9, 3.4))
         titles = (names[0], title, names[1])
         drawn = _beside_each_other(ax, wafers, moved, shares, geometry, titles)
-    return TransportPicture(*drawn, moved, shares, distance)
+    return TransportPicture(*drawn, moved, shares, distance, ax)
 
 
 def _moves(plan):
@@ -192,14 +200,14 @@ def _above_each_other(ax, wafers, moved, shares, geometry, names):
 
 def _pale_cells(ax, geometry, shift):
     """Draw the cells in a pale color, below a plan."""
-    if geometry == hgcal_wafer():
-        from matplotlib.collections import PolyCollection
-
-        pale = {"facecolors": "none", **EDGE, "edgecolors": "0.88"}
-        ax.add_collection(PolyCollection(np.add(wafer_rhombi(), [shift, 0]), **pale))
-    else:
+    if grid_shape(geometry):
         x, y = np.add(centers(geometry), [shift, 0]).T
         ax.scatter(x, y, s=12, color="0.85")
+        return
+    from matplotlib.collections import PolyCollection
+
+    pale = {"facecolors": "none", **EDGE, "edgecolors": "0.88"}
+    ax.add_collection(PolyCollection(cell_corners(geometry, shift), **pale))
 
 
 def _draw_flows(ax, start, end, shares, widest, *, upright=False):

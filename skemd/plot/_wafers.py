@@ -1,10 +1,12 @@
 """Single wafers, and wafers above their reconstructions."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from skemd._checks import check_number
 from skemd._extras import import_extra
-from skemd._input._wafers import as_wafers
+from skemd._input._wafers import as_wafers, one_wafer
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 from skemd.plot._cells import (
@@ -16,6 +18,7 @@ from skemd.plot._cells import (
     is_line,
     wafer_outline,
 )
+from skemd.plot._picture import Picture
 from skemd.plot._style import CHARGE_LABEL, axes_or_new
 
 __all__ = ["plot_reconstructions", "plot_wafer"]
@@ -37,12 +40,13 @@ def plot_wafer(
 
     Parameters
     ----------
-    wafer : array-like of shape (n_cells,)
+    wafer : array-like of shape (n_cells,) or (1, n_cells), or an image of a layout
         Charges in any unit, which `label` names.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are. The wafer's trigger cells are drawn as rhombi, those of a
-        grid as the pixels of an image (rows go down), cells on a line as bars, and any
-        others in a plane as dots.
+        grid as the pixels of an image (rows go down), and cells on a line as bars. Of
+        others in a plane only the positions are known. They are drawn as Voronoi cells:
+        each has the places that are nearest to its position.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None for a new figure.
     vmax : float or None, default=None
@@ -62,10 +66,10 @@ def plot_wafer(
 
     Returns
     -------
-    cells : PolyCollection (wafer), AxesImage (grid), BarContainer (line) or \
-            PathCollection
-        The cells; ``figure.colorbar`` takes all but bars. Cells without charge stay
-        white.
+    picture : Picture
+        ``ax_``, ``figure_`` and ``artists_["cells"]``: an AxesImage for a grid, a
+        BarContainer for a line, else a PolyCollection. ``figure.colorbar`` takes all
+        but bars. Cells without charge stay white.
 
     Raises
     ------
@@ -76,18 +80,17 @@ def plot_wafer(
         than two coordinates.
     """
     import_extra("matplotlib", "plot")
-    charges, geometry = as_wafers(
-        np.asarray(wafer)[None], "wafer", geometry, allow_empty=True
-    )
+    charges, geometry = one_wafer(wafer, "wafer", geometry)
     check_drawable(geometry)
     if vmax is not None:
         check_number(vmax, "vmax", low=0, open_ends=True)
     ax = axes_or_new(ax)
     if is_line(geometry):
-        return _bars(ax, charges[0], geometry, vmax, log, cell_numbers, label)
+        bars = _bars(ax, charges, geometry, vmax, log, cell_numbers, label)
+        return Picture(ax, {"cells": bars})
     # White instead of the lightest color distinguishes empty cells from those with
     # little charge.
-    charges = np.ma.masked_equal(charges[0], 0)
+    charges = np.ma.masked_equal(charges, 0)
     cells = draw_cells(ax, charges, geometry, charge_norm(charges, vmax, log))
     if outline:
         draw_outline(ax, geometry)
@@ -97,7 +100,7 @@ def plot_wafer(
         ax.figure.colorbar(cells, ax=ax, label=label, shrink=0.8)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    return cells
+    return Picture(ax, {"cells": cells})
 
 
 def plot_reconstructions(
@@ -110,7 +113,8 @@ def plot_reconstructions(
     X : array-like of shape (n_samples, n_cells)
         True charges in any unit.
     reconstructions : dict of str to array-like of shape (n_samples, n_cells)
-        Reconstructions of `X` by the names of the compressions.
+        Reconstructions of `X` by the names of the compressions, or the array of a
+        single one.
     geometry : {"wafer", "line"} or Geometry, default="wafer"
         Where the cells are.
     n_wafers : int, default=5
@@ -120,10 +124,11 @@ def plot_reconstructions(
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
-        A column for each wafer and a row for each compression, with one color scale per
-        column. The exact EMD, in the unit of the geometry, is written above each
-        reconstruction.
+    picture : Picture
+        ``figure_``, and ``ax_`` of shape (n_rows, n_wafers): a column for each wafer
+        and a row for each compression, with one color scale per column.
+        ``artists_`` has the cells of each row by its name. The exact EMD, in the
+        unit of the geometry, is written above each reconstruction.
 
     Raises
     ------
@@ -135,6 +140,8 @@ def plot_reconstructions(
     import_extra("matplotlib", "plot")
     X, geometry = as_wafers(X, "X", geometry)
     X = X[:n_wafers]
+    if not isinstance(reconstructions, Mapping):
+        reconstructions = {"reconstruction": reconstructions}
     rows = {"true": X} | {
         name: np.asarray(R)[:n_wafers] for name, R in reconstructions.items()
     }
@@ -147,19 +154,21 @@ def plot_reconstructions(
         size = (2.1 * len(X) + 0.6, 2.2 * len(rows))
         figure = plt.figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(X), squeeze=False)
+    artists = {name: [] for name in rows}
     for (name, wafers), row in zip(rows.items(), axes, strict=True):
         _name_row(row[0], name)
         for ax, wafer, true, distance in zip(
             row, wafers, X, distances[name], strict=True
         ):
-            plot_wafer(wafer, geometry=geometry, ax=ax, vmax=float(true.max()))
+            drawn = plot_wafer(wafer, geometry=geometry, ax=ax, vmax=float(true.max()))
+            artists[name].append(drawn.artists_["cells"])
             if name == "true":
                 n_charged = (wafer > 0).sum()
                 cells = "cell" if n_charged == 1 else "cells"
                 ax.set_title(f"{n_charged} {cells}", fontsize=9)
             else:
                 ax.set_title(f"EMD {distance:.2f}", fontsize=9)
-    return figure
+    return Picture(axes, artists)
 
 
 def charge_norm(charges, vmax=None, log=False):
@@ -198,7 +207,7 @@ def draw_outline(ax, geometry, shift=0.0):
     ax : matplotlib.axes.Axes
         Where to draw.
     geometry : Geometry
-        Where the cells are; dots have no outline.
+        Where the cells are; Voronoi cells have no outline.
     shift : float, default=0.0
         Shift to the right, in the unit of the positions.
 

@@ -110,9 +110,10 @@ def compare(
 
     Parameters
     ----------
-    algorithms : sequence of (str, estimator)
+    algorithms : sequence of (str, estimator), dict of str to estimator, or estimator
         Names and unfitted estimators with `fit` and `predict`. They are not changed.
-        Those with a parameter `n_output_links` may share a name for different links.
+        A single estimator goes by the name of its class. Those with a parameter
+        `n_output_links` may share a name for different links.
     draw_wafers : callable
         ``draw_wafers(seed)`` -> Wafers, the same for the same seed.
     metrics : dict of str to callable or None, default=None
@@ -154,7 +155,8 @@ def compare(
     (40,)
     """
     metrics = metrics or {"emd_half_pitches": emd_of_reconstructions}
-    _check_tasks(algorithms, seeds, metrics)
+    algorithms = _named_algorithms(algorithms)
+    _check_tasks(algorithms, draw_wafers, seeds, metrics)
     bar = ProgressBar(len(seeds) * len(algorithms), "compare", verbose)
     comparisons = []
     try:
@@ -308,7 +310,31 @@ def _check_key(estimator):
         ) from error
 
 
-def _check_tasks(algorithms, seeds, metrics):
+def _named_algorithms(algorithms):
+    """Return pairs of names and estimators, or say what they should be."""
+    if hasattr(algorithms, "get_params"):
+        algorithms = {type(algorithms).__name__: algorithms}
+    if isinstance(algorithms, Mapping):
+        algorithms = algorithms.items()
+    if not isinstance(algorithms, np.ndarray):
+        algorithms = list(algorithms)
+    for each in algorithms:
+        is_pair = isinstance(each, (tuple, list)) and len(each) == 2
+        if not (is_pair and isinstance(each[0], str) and hasattr(each[1], "fit")):
+            raise ValueError(
+                "algorithms must be names and estimators, [('best', BestChoice())] or "
+                f"a dict; got {type(each).__name__} among them."
+            )
+    return algorithms
+
+
+def _check_tasks(algorithms, draw_wafers, seeds, metrics):
+    if not callable(draw_wafers):
+        raise ValueError(
+            "draw_wafers must be a function of a seed that returns Wafers; got "
+            f"{type(draw_wafers).__name__}. For the same wafers with every seed pass "
+            "lambda seed: Wafers(X_train, X_test, {})."
+        )
     if len(algorithms) == 0 or len(seeds) == 0:
         raise ValueError(
             "compare needs at least one algorithm and one seed; got "

@@ -1,10 +1,12 @@
 """Properties of wafers for profiles: how many cells are hit, and how hard."""
 
 from skemd._checks import check_number
-from skemd._input._units import COUNTS_PER_MIP
+from skemd._input._units import COUNTS_PER_MIP, warn_unless_counts
 from skemd._input._wafers import as_wafers
 
 __all__ = ["COUNTS_PER_MIP", "charge_in_mip", "occupancy"]
+
+_NO_COUNTS = "charges in another unit give wrong results"
 
 
 def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):
@@ -30,6 +32,11 @@ def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):
     ValueError
         If the charges are not wafers of the geometry, or the threshold is negative.
 
+    Warns
+    -----
+    UserWarning
+        If the threshold is in counts and the charges cannot be.
+
     Examples
     --------
     >>> from skemd.study import occupancy
@@ -38,6 +45,8 @@ def occupancy(X, *, threshold=COUNTS_PER_MIP, geometry="wafer"):
     """
     check_number(threshold, "threshold", low=0)
     X, _ = as_wafers(X, "X", geometry, allow_empty=True)
+    if threshold == COUNTS_PER_MIP:
+        warn_unless_counts(X, "occupancy with the default threshold", _NO_COUNTS)
     return (X > threshold).sum(axis=1)
 
 
@@ -60,6 +69,12 @@ def charge_in_mip(X, *, geometry="wafer"):
     ------
     ValueError
         If the charges are not wafers of the geometry.
+
+    Warns
+    -----
+    UserWarning
+        If the charges cannot be in counts.
     """
     X, _ = as_wafers(X, "X", geometry, allow_empty=True)
+    warn_unless_counts(X, "charge_in_mip", _NO_COUNTS)
     return X.sum(axis=1) / COUNTS_PER_MIP

@@ -541,7 +541,8 @@ def test_codes_end_with_the_sum_that_is_sent():
     X[4] *= 1e9
     autoencoder = tiny_autoencoder(encode_sum=True).fit(small_wafers())
     plain = tiny_autoencoder().fit(small_wafers())
-    codes = autoencoder.transform(X)
+    with pytest.warns(UserWarning, match="100% of the charge is above 4194303 counts"):
+        codes = autoencoder.transform(X)
     assert codes.shape == (len(X), 9)
     assert codes.dtype == np.float32
     np.testing.assert_array_equal(codes[:, :-1], plain.transform(X))
@@ -552,6 +553,18 @@ def test_codes_end_with_the_sum_that_is_sent():
     assert autoencoder.get_feature_names_out().tolist()[-1] == "emdautoencoder8"
     # predict knows the sums themselves.
     np.testing.assert_array_equal(autoencoder.predict(X), plain.predict(X))
+
+
+def test_sums_in_mip_are_told_from_counts():
+    X = small_wafers() / 35.1
+    message = r"encode_sum=True\) takes charges in CALQ counts, but \d+% of the charge"
+    with pytest.warns(UserWarning, match=message) as caught:
+        autoencoder = tiny_autoencoder(encode_sum=True).fit(X)
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match=message):
+        autoencoder.transform(X)
+    # It needs no sums.
+    autoencoder.predict(X)
 
 
 def test_inverse_transform_refuses_codes_without_a_sum():

@@ -1,5 +1,6 @@
 """Which Keras backend runs: what is chosen, and processes that start with it."""
 
+import functools
 import importlib.util
 import json
 
@@ -8,7 +9,7 @@ import pytest
 from processes import run_python
 from repository import HELPERS, ROOT
 
-from skemd._backend import _chosen_backend
+from skemd._backend_choice import _chosen_backend
 
 SHOW_BACKEND = (
     "from skemd._backend import keras; print(keras.backend.backend(), end='')"
@@ -67,6 +68,35 @@ def test_jax_runs_where_nobody_has_chosen(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert _chosen_backend() == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "environment", "chosen"),
+    [
+        ("import skemd", {}, "jax"),
+        ("from skemd.datasets import make_wafers", {}, "jax"),
+        ("import skemd", {"KERAS_BACKEND": "numpy"}, "numpy"),
+        # Keras's own default, which is nobody's choice.
+        ("import skemd", {"KERAS_BACKEND": ""}, "jax"),
+    ],
+)
+def test_importing_skemd_chooses_without_importing_keras(
+    code, environment, chosen, tmp_path
+):
+    code += "\nimport os, sys; print(os.environ.get('KERAS_BACKEND'), end='')"
+    code += "\nassert not {'keras', 'jax'} & set(sys.modules)"
+    assert backend_of(run_with_home(code, tmp_path, **environment)) == chosen
+
+
+def test_importing_skemd_leaves_a_choice_in_the_file_alone(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "numpy"}')
+    code = "import os, skemd; print('KERAS_BACKEND' in os.environ, end='')"
+    assert backend_of(run_with_home(code, tmp_path)) == "False"
+
+
+def test_keras_may_be_imported_after_skemd(tmp_path):
+    code = "import skemd\nimport keras; print(keras.backend.backend(), end='')"
+    assert backend_of(run_with_home(code, tmp_path)) == "jax"
 
 
 @pytest.mark.exhaustive
@@ -153,34 +183,73 @@ def test_processes_of_a_search_run_on_the_same_backend(tmp_path):
     assert backend_of(run_with_home(code, tmp_path)) == "jax jax"
 
 
-SETTINGS = """
+CHANGES = {
+    "none": "",
+    "policy": "keras.config.set_dtype_policy('bfloat16')",
+    "mixed": "keras.config.set_dtype_policy('mixed_bfloat16')",
+    "floatx": "keras.config.set_floatx('float16')",
+    "channels": "keras.config.set_image_data_format('channels_first')",
+    "x64": "jax.config.update('jax_enable_x64', True)",
+    "nans": "jax.config.update('jax_debug_nans', True)",
+    "seterr": "np.seterr(all='raise')",
+}
+RESULTS = """
+import hashlib
 import sys
+from pathlib import Path
+import jax
 import numpy as np
+import skemd
 from skemd._backend import keras
-if sys.argv[1] == "changed":
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    keras.config.set_image_data_format("channels_first")
+{change}
 from skemd import EMDRegressor
-from small_data import small_pairs, small_wafers, tiny_autoencoder
+from skemd.firmware import IntegerEncoder, export_hls4ml
+from skemd.losses import ExactEMD, LearnedEMD, MeanSquaredError, SinkhornDivergence
+from small_data import small_pairs, small_wafers, tiny_autoencoder, tiny_regressor
 
 pairs, y = small_pairs()
-np.save(sys.argv[2], EMDRegressor.from_pretrained().predict(pairs))
-np.save(sys.argv[3], tiny_autoencoder().fit(small_wafers()).transform(small_wafers()))
-if sys.argv[1] == "changed":
-    assert keras.config.dtype_policy().name == "mixed_bfloat16"
-    assert keras.config.image_data_format() == "channels_first"
+X = np.floor(small_wafers())
+sides = np.float32(X[:8]), np.float32(X[8:16])
+found = {{"pretrained": EMDRegressor.from_pretrained().predict(pairs)}}
+learned = tiny_regressor(head="potential", n_dense_units=8).fit(pairs, y)
+found["regressor"] = learned.predict(pairs)
+losses = ExactEMD(), SinkhornDivergence(), LearnedEMD(learned), MeanSquaredError()
+for loss in losses:
+    found[loss.name] = np.asarray(loss(*sides))
+    found[f"{{loss.name}} samples"] = np.asarray(loss.call(*sides))
+found["code"] = tiny_autoencoder(loss="emdcnn").fit(X).transform(X)
+chip = tiny_autoencoder(n_output_links=3, n_components=16, n_filters=8).fit(X)
+found["chip"] = chip.transform(X)
+encoder = IntegerEncoder.from_estimator(chip)
+found["integers"] = encoder.transform(X)
+folder = Path(sys.argv[1]).parent / "hls4ml"
+export_hls4ml(encoder, folder)
+files = sorted(path for path in folder.rglob("*") if path.suffix in (".h", ".cpp"))
+hashes = [hashlib.sha256(path.read_bytes()).digest() for path in files]
+found["hls4ml"] = np.frombuffer(b"".join(hashes), np.uint8)
+np.savez(sys.argv[1], **found)
 """
 
 
-@pytest.mark.exhaustive
-def test_settings_for_other_networks_of_the_process_do_not_matter(tmp_path):
-    results = []
-    for settings in ("default", "changed"):
-        paths = [tmp_path / f"{settings}_{name}.npy" for name in ("distance", "code")]
-        folders = f"{HELPERS}:{ROOT}"
-        outcome = run_python(SETTINGS, settings, *paths, PYTHONPATH=folders)
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return a function that gives all results under a change of settings."""
+
+    @functools.cache
+    def under(change):
+        path = tmp_path_factory.mktemp("settings") / "found.npz"
+        code = RESULTS.format(change=CHANGES[change])
+        outcome = run_python(code, path, PYTHONPATH=f"{HELPERS}:{ROOT}")
         assert outcome.returncode == 0, outcome.stderr
-        results.append([np.load(path) for path in paths])
-    for default, changed in zip(*results, strict=True):
-        assert changed.dtype == default.dtype
-        np.testing.assert_array_equal(changed, default)
+        return dict(np.load(path))
+
+    return under
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("change", [name for name in CHANGES if name != "none"])
+def test_settings_of_the_process_do_not_change_results(change, results):
+    changed = results(change)
+    for name, expected in results("none").items():
+        assert changed[name].dtype == expected.dtype, name
+        np.testing.assert_array_equal(changed[name], expected, err_msg=name)

@@ -179,6 +179,27 @@ def test_groups_and_weights_of_pairs_are_routed():
         assert not set(groups[train]) & set(groups[test])
 
 
+def zero_suppressed(X):
+    return np.where(X > 30, X, 0)
+
+
+@pytest.mark.filterwarnings("ignore:.* leaves samples out:UserWarning")
+@pytest.mark.parametrize("scoring", [emd_scorer, None], ids=["emd_scorer", "default"])
+def test_a_step_that_empties_a_wafer_leaves_each_fold_a_score(scoring):
+    X = small_wafers(40)
+    # One for each fold to train on, and to be tested on.
+    X[[5, 25]] /= 100
+    threshold = FunctionTransformer(zero_suppressed, lambda X: X, check_inverse=False)
+    scores = cross_val_score(
+        make_pipeline(threshold, *pipeline_of_images(loss="mse")),
+        X,
+        scoring=scoring,
+        error_score="raise",
+        cv=2,
+    )
+    assert np.isfinite(scores).all()
+
+
 # Scorers
 
 

@@ -231,6 +231,13 @@ def test_charges_go_through_the_links_and_back(version, high_density, dropped):
     np.testing.assert_array_equal(frames["charges"], code.decode(codes) << dropped)
 
 
+def test_charges_in_mip_are_told_from_counts():
+    chip = EconT(ChipSettings("repeater"))
+    X = make_wafers(100, random_state=3) / 35.1
+    with pytest.warns(UserWarning, match=r"link_words takes .* counts, but \d\d% of"):
+        chip.link_words(X)
+
+
 def test_headers_mark_the_orbits():
     chip = EconT(ChipSettings("repeater"))
     words = chip.link_words(np.zeros((3600, 48)))

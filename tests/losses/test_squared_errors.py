@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from small_data import small_wafers, tiny_autoencoder
 
 from skemd import EMDRegressor
 from skemd._autoencoder._loss import resolve_loss
@@ -194,6 +195,17 @@ def test_squared_errors_are_numbers_by_hand():
     np.testing.assert_allclose(found, [(1 * 2 + 4 * 2) / 4, 0])
 
 
+@pytest.mark.parametrize(
+    "loss", [MeanSquaredError(), WeightedMeanSquaredError(), TelescopeLoss()]
+)
+def test_negative_charges_count_as_zero(two_sides, loss):
+    y, p = (side - 0.02 for side in two_sides)
+    assert (y < 0).any()
+    assert (p < 0).any()
+    expected = values_of(loss, np.maximum(y, 0), np.maximum(p, 0))
+    np.testing.assert_array_equal(values_of(loss, y, p), expected)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_give_one_value_a_sample_and_zero_for_equal_wafers(two_sides, name):
     regressor = EMDRegressor.from_pretrained()
@@ -244,6 +256,24 @@ def test_a_callable_passes_through():
         return y_true
 
     assert resolve_loss(loss, line(4)) is loss
+
+
+@pytest.mark.parametrize(
+    ("returned", "shape"),
+    [
+        (lambda y, p: keras.ops.square(y - p), r"\(2, 48\)"),
+        (lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=0), r"\(48,\)"),
+        (lambda y, p: keras.ops.mean(keras.ops.square(y - p)), "one number"),
+        (lambda y, p: 3.0, "one number"),
+    ],
+)
+def test_a_callable_returns_one_value_a_sample(returned, shape):
+    message = rf"one value a sample: .* \(2,\) is expected, but it returned {shape}"
+    autoencoder = tiny_autoencoder(loss=returned)
+    with pytest.raises(ValueError, match=message):
+        autoencoder.fit(small_wafers(8))
+    # Not even one step was done.
+    assert not hasattr(autoencoder, "network_")
 
 
 def test_a_loss_of_keras_gives_one_value_a_sample(two_sides):

@@ -2,10 +2,21 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 import skemd.losses
+from skemd import EMDAutoencoder, EMDRegressor
 from skemd._backend import keras
+from skemd.geometry import grid
+from skemd.losses import (
+    ExactEMD,
+    LearnedEMD,
+    MeanSquaredError,
+    SinkhornDivergence,
+    TelescopeLoss,
+    WeightedMeanSquaredError,
+)
 from skemd.losses._table import LOSSES, named_loss
 
 each_name = pytest.mark.parametrize("name", LOSSES)
@@ -24,6 +35,43 @@ def test_a_loss_has_the_same_name_for_keras(name):
         "n_jobs",
         "regressor",
     }
+
+
+@pytest.mark.parametrize(
+    ("loss", "shown"),
+    [
+        (SinkhornDivergence(epsilon=0.5), "SinkhornDivergence(epsilon=0.5)"),
+        (ExactEMD(grid(2, 3), n_jobs=2), f"ExactEMD(geometry={grid(2, 3)}, n_jobs=2)"),
+        (TelescopeLoss("reference"), "TelescopeLoss(weights='reference')"),
+        (MeanSquaredError(), "MeanSquaredError()"),
+        (WeightedMeanSquaredError(name="own"), "WeightedMeanSquaredError(name='own')"),
+    ],
+)
+def test_a_loss_shows_its_parameters(loss, shown):
+    assert repr(loss) == shown
+    assert "".join(shown.split()) in "".join(repr(EMDAutoencoder(loss)).split())
+
+
+def test_the_learned_emd_shows_its_regressor():
+    regressor = EMDRegressor.from_pretrained()
+    shown = " ".join(repr(regressor).split())
+    assert repr(LearnedEMD(regressor)) == f"LearnedEMD(regressor={shown})"
+
+
+@pytest.fixture
+def half_precision():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    yield
+    keras.config.set_floatx(before)
+
+
+def test_losses_compute_in_float32_whatever_keras_is_set_to(half_precision):
+    sides = np.full((1, 48), 1.0), np.full((1, 48), 3e5)
+    for loss in (ExactEMD(), SinkhornDivergence(), TelescopeLoss(), MeanSquaredError()):
+        assert loss.dtype == "float32"
+        assert str(loss(*sides).dtype) == "float32"
+    assert MeanSquaredError(dtype="float64").dtype == "float64"
 
 
 @each_name

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
+from sklearn.linear_model import PoissonRegressor
 from sklearn.metrics import make_scorer
 
 from skemd.distance import paired_emd
@@ -195,6 +196,27 @@ def test_emd_scorer_takes_any_transformer_with_an_inverse(wafers):
     X[:, 1:] = X[0, 1:]
     pca = PCA(n_components=1).fit(X)
     assert emd_scorer(pca, X) == pytest.approx(0, abs=1e-12)
+
+
+def test_emd_scorer_counts_an_empty_reconstruction_as_an_even_one(wafers):
+    X, answer = wafers(4), wafers(4, seed=1)
+    answer[2] = 0
+    even = np.where(answer.any(axis=1, keepdims=True), answer, 1.0)
+    assert emd_scorer(Reconstruction(answer), X) == emd_score(X, even)
+
+
+def test_emd_scorer_leaves_wafers_without_charge_out_and_says_so(wafers):
+    X, answer = wafers(4), wafers(4, seed=1)
+    X[2] = 0
+    with pytest.warns(UserWarning, match=r"emd_scorer leaves .* 1 of 4 .*\(row 2\)"):
+        found = emd_scorer(Reconstruction(answer), X)
+    assert found == emd_score(np.delete(X, 2, 0), np.delete(answer, 2, 0))
+
+
+def test_emd_scorer_says_what_an_estimator_lacks(wafers):
+    message = "PoissonRegressor has no transform. Leave scoring out"
+    with pytest.raises(TypeError, match=message):
+        emd_scorer(PoissonRegressor(), wafers(4))
 
 
 def test_emd_scorer_says_where_a_reconstruction_is_negative(wafers):

@@ -261,7 +261,7 @@ def test_objects_of_all_losses_come_back_but_for_the_learned_one(name, tmp_path)
     row = LOSSES[name]
     if "regressor" in row.given:
         unfit = EMDAutoencoder(loss=row.loss(fitted_regressor()))
-        with pytest.raises(TypeError, match=f"{row.loss.__name__} .* can hold"):
+        with pytest.raises(TypeError, match=rf"{row.loss.__name__}\(.* can hold"):
             skemd.save(unfit, tmp_path / "saved.skemd")
     else:
         loaded = saved_and_loaded(EMDAutoencoder(loss=row.loss()), tmp_path)

@@ -23,7 +23,7 @@ def _close_figures():
 
 
 def test_each_cell_is_a_rhombus_about_its_position():
-    cells = plot_wafer(np.arange(1, 49))
+    cells = plot_wafer(np.arange(1, 49)).artists_["cells"]
     corners = np.array([path.vertices[:4] for path in cells.get_paths()])
     positions = hgcal_wafer().positions
     np.testing.assert_allclose(corners.mean(axis=1), positions, atol=1e-12)
@@ -38,7 +38,7 @@ def test_each_cell_is_a_rhombus_about_its_position():
 
 def test_colors_are_charges_and_empty_cells_are_left_out():
     wafer = np.arange(48.0)
-    cells = plot_wafer(wafer, vmax=100)
+    cells = plot_wafer(wafer, vmax=100).artists_["cells"]
     shown = cells.get_array()
     assert shown.mask.tolist() == [True] + [False] * 47
     np.testing.assert_array_equal(shown[1:], wafer[1:])
@@ -55,9 +55,9 @@ def test_it_draws_where_it_is_told():
 
 def test_a_line_is_bars_as_high_as_its_charges():
     _, ax = plt.subplots()
-    bars = plot_wafer(
-        np.arange(5), geometry="line", ax=ax, vmax=8, cell_numbers=True, label="photons"
-    )
+    options = {"vmax": 8, "cell_numbers": True, "label": "photons"}
+    picture = plot_wafer(np.arange(5), geometry="line", ax=ax, **options)
+    bars = picture.artists_["cells"]
     assert [bar.get_height() for bar in bars] == [0, 1, 2, 3, 4]
     assert [bar.get_center()[0] for bar in bars] == [0, 1, 2, 3, 4]
     assert {bar.get_width() for bar in bars} == {1}
@@ -75,7 +75,8 @@ def test_bars_go_by_the_logarithm_if_asked():
 
 def test_a_grid_is_an_image_with_rows_going_down():
     _, ax = plt.subplots()
-    image = plot_wafer(np.arange(6), geometry=grid(2, 3), ax=ax, cell_numbers=True)
+    options = {"geometry": grid(2, 3), "cell_numbers": True}
+    image = plot_wafer(np.arange(6), ax=ax, **options).artists_["cells"]
     np.testing.assert_array_equal(image.get_array()[1], [3, 4, 5])
     assert image.get_array().mask.sum() == 1
     assert ax.yaxis_inverted()
@@ -92,13 +93,70 @@ def test_a_grid_is_an_image_with_rows_going_down():
         [[0, 0], [0, 1], [1, 1], [1, 0]],  # a grid, but not in the order of rows
         [[0, 0], [0, 1], [1, 0], [1.5, 1]],
         [[-2, -4], [-3, -2]],
+        [[7, 3]],
+        np.random.RandomState(0).rand(100, 2),
     ],
+    ids=len,
 )
-def test_other_cells_in_a_plane_are_dots(positions):
+def test_other_cells_in_a_plane_have_the_places_nearest_to_them(positions):
+    positions = np.asarray(positions, float)
     charges = np.arange(len(positions))
-    dots = plot_wafer(charges, geometry=Geometry(positions))
-    np.testing.assert_array_equal(dots.get_offsets(), positions)
-    assert dots.get_array().tolist() == [None, *charges[1:].tolist()]
+    picture = plot_wafer(charges, geometry=Geometry(positions))
+    cells = picture.artists_["cells"]
+    assert cells.get_array().tolist() == [None, *charges[1:].tolist()]
+    paths = cells.get_paths()
+    # Of points all over the picture, those inside of cells are in the nearest one.
+    points = np.random.RandomState(1).uniform(*cells_limits(picture.ax_), (500, 2))
+    nearest = np.linalg.norm(points[:, None] - positions, axis=2).argmin(axis=1)
+    inside = np.array([path.contains_points(points) for path in paths])
+    assert inside.any(axis=0).mean() > 0.5
+    for number, point in zip(*inside.nonzero(), strict=True):
+        assert nearest[point] == number
+    for path, position in zip(paths, positions, strict=True):
+        assert path.contains_point(position)
+
+
+def cells_limits(ax):
+    return np.transpose([ax.get_xlim(), ax.get_ylim()])
+
+
+@pytest.mark.parametrize("width", [1.0, 2.5])
+def test_voronoi_cells_of_a_lattice_are_its_unit_cells(width):
+    lattice = width * grid(5, 5).positions[::-1]
+    picture = plot_wafer(np.ones(25), geometry=Geometry(lattice))
+    areas = [area(path.vertices[:-1]) for path in picture.artists_["cells"].get_paths()]
+    # Only corners are rounded off.
+    inner = np.reshape(areas, (5, 5))[1:-1]
+    np.testing.assert_allclose(inner, width**2, rtol=1e-6)
+    assert (np.array(areas) <= width**2 * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("shape", [(48,), (1, 48), (8, 8, 1), (1, 8, 8, 1)])
+def test_a_wafer_may_come_as_a_row_or_an_image(shape):
+    charges = np.arange(1.0, 49)
+    wafer = charges
+    if len(shape) > 2:
+        wafer = hgcal_wafer().layout("8x8").apply(charges[None])
+    picture = plot_wafer(np.reshape(wafer, shape))
+    np.testing.assert_array_equal(picture.artists_["cells"].get_array(), charges)
+
+
+def test_many_wafers_are_not_one():
+    with pytest.raises(ValueError, match=r"got 2 wafers\. Pass one .* wafer\[0\]"):
+        plot_wafer(np.ones((2, 48)))
+    assert plt.get_fignums() == []
+
+
+def test_a_picture_names_its_axes_and_its_figure():
+    figure, ax = plt.subplots()
+    picture = plot_wafer(np.ones(48), ax=ax)
+    assert picture.ax_ is ax
+    assert picture.figure_ is figure
+
+
+def test_an_array_of_reconstructions_is_a_single_compression():
+    picture = plot_reconstructions(np.eye(48)[:2], np.eye(48)[:2])
+    assert list(picture.artists_) == ["true", "reconstruction"]
 
 
 def test_cells_in_space_are_refused():
@@ -110,7 +168,7 @@ def test_cells_in_space_are_refused():
 
 def test_the_outline_goes_once_around_all_cells():
     _, ax = plt.subplots()
-    cells = plot_wafer(np.ones(48), ax=ax)
+    cells = plot_wafer(np.ones(48), ax=ax).artists_["cells"]
     (outline,) = ax.patches
     corners = outline.get_xy()[:-1]
     assert len(corners) == 9
@@ -149,14 +207,15 @@ def test_numbers_stand_on_their_cells_and_can_be_read():
     ],
 )
 def test_colors_go_by_the_logarithm_if_asked(charges, vmax, limits):
-    cells = plot_wafer(charges + [0] * 45, log=True, vmax=vmax)
+    picture = plot_wafer(charges + [0] * 45, log=True, vmax=vmax)
+    cells = picture.artists_["cells"]
     assert cells.get_clim() == pytest.approx(limits)
     assert isinstance(cells.norm, mpl.colors.LogNorm)
 
 
 @pytest.mark.parametrize("log", [False, True])
 def test_a_wafer_without_charge_is_white(log):
-    cells = plot_wafer(np.zeros(48), log=log)
+    cells = plot_wafer(np.zeros(48), log=log).artists_["cells"]
     assert cells.get_array().mask.all()
     cells.figure.canvas.draw()
 
@@ -179,7 +238,10 @@ def test_reconstructions_stand_below_their_wafers_with_the_exact_emd():
     rng = np.random.default_rng(0)
     X, R = rng.random((2, 4, 48))
     X[1, :40], X[2, 1:] = 0, 0
-    figure = plot_reconstructions(X, {"mine": R}, n_wafers=3)
+    picture = plot_reconstructions(X, {"mine": R}, n_wafers=3)
+    figure = picture.figure_
+    assert picture.ax_.shape == (2, 3)
+    assert picture.artists_["mine"][2].axes is picture.ax_[1, 2]
     assert len(figure.axes) == 6
     titles = [ax.get_title() for ax in figure.axes]
     assert titles[:3] == ["48 cells", "8 cells", "1 cell"]
@@ -188,7 +250,8 @@ def test_reconstructions_stand_below_their_wafers_with_the_exact_emd():
 
 def test_reconstructions_go_into_a_part_of_a_figure():
     left, right = plt.figure().subfigures(1, 2)
-    assert plot_reconstructions(np.eye(48), {"it": np.eye(48)}, figure=right) is right
+    picture = plot_reconstructions(np.eye(48), {"it": np.eye(48)}, figure=right)
+    assert picture.figure_ is right
     assert (len(left.axes), len(right.axes)) == (0, 10)
     assert len(plt.get_fignums()) == 1
 

@@ -37,7 +37,7 @@ def profiles():
 
 def test_profiles_are_lines_through_medians_with_bands(profiles):
     _, (ax, other) = plt.subplots(1, 2)
-    artists = plot_profiles(profiles, "cells", "EMD (1.21 cm)", ax=ax)
+    artists = plot_profiles(profiles, "cells", "EMD (1.21 cm)", ax=ax).artists_
     assert list(artists) == list(profiles)
     for name, (line, band) in artists.items():
         found = profiles[name]
@@ -53,25 +53,35 @@ def test_profiles_are_lines_through_medians_with_bands(profiles):
 
 
 def test_lines_differ_in_more_than_color(profiles):
-    artists = plot_profiles(dict.fromkeys("abcdef", profiles["telescope"]), "x", "y")
+    artists = plot_profiles(
+        dict.fromkeys("abcdef", profiles["telescope"]), "x", "y"
+    ).artists_
     lines = [line for line, _ in artists.values()]
     for look in ("get_color", "get_marker"):
         assert len({getattr(line, look)() for line in lines}) == 6
 
 
 def test_bands_may_be_left_out_or_named(profiles):
-    assert [
-        band for _, band in plot_profiles(profiles, "", "", band=False).values()
-    ] == [None, None]
-    artists = plot_profiles(profiles, "", "", band=["telescope"])
+    artists = plot_profiles(profiles, "", "", band=False).artists_
+    assert [band for _, band in artists.values()] == [None, None]
+    artists = plot_profiles(profiles, "", "", band=["telescope"]).artists_
     assert artists["EMD-CNN"][1] is None
     assert artists["telescope"][1] is not None
 
 
 def test_ratios_are_drawn_like_profiles(profiles):
     ratios = profile_ratios([profiles["EMD-CNN"]], [profiles["telescope"]])
-    ((line, _),) = plot_profiles({"ratio": ratios}, "cells", "ratio").values()
+    picture = plot_profiles({"ratio": ratios}, "cells", "ratio")
+    line, _ = picture.artists_["ratio"]
     np.testing.assert_allclose(line.get_ydata(), [1.5 / 2.5, np.nan, 5 / 6])
+
+
+def test_a_single_profile_needs_no_name(profiles):
+    picture = plot_profiles(profiles["telescope"], "cells", "EMD")
+    assert list(picture.artists_) == ["median"]
+    assert picture.figure_ is picture.ax_.figure
+    with pytest.raises(ValueError, match=r"must be a dict of .*; got a ndarray"):
+        plot_profiles(np.ones(3), "", "")
 
 
 def test_more_profiles_than_colors_are_refused(profiles):
@@ -85,7 +95,7 @@ def test_more_profiles_than_colors_are_refused(profiles):
 def test_the_history_is_drawn_by_epoch_and_its_best_one_marked():
     history = {"loss": [4.0, 2.0, 1.0, 0.5], "val_loss": [5.0, 3.0, 2.0, 2.5]}
     _, ax = plt.subplots()
-    artists = plot_history(history, ax=ax, ylabel="EMD (half pitches)")
+    artists = plot_history(history, ax=ax, ylabel="EMD (half pitches)").artists_
     assert list(artists) == ["loss", "val_loss", "best"]
     for name, losses in history.items():
         np.testing.assert_array_equal(artists[name].get_xdata(), [1, 2, 3, 4])
@@ -99,7 +109,7 @@ def test_the_history_is_drawn_by_epoch_and_its_best_one_marked():
 
 def test_the_history_of_an_estimator_without_validation():
     estimator = SimpleNamespace(history_={"loss": [2.0, 1.0, float("nan")]})
-    artists = plot_history(estimator, log=False)
+    artists = plot_history(estimator, log=False).artists_
     assert artists["best"].get_xydata().tolist() == [[2, 1.0]]
     assert artists["loss"].axes.get_yscale() == "linear"
 
@@ -124,7 +134,8 @@ def test_what_is_no_history_is_refused(history, message):
 def test_the_density_counts_every_pair():
     exact = np.array([1.0, 1.0, 1.0, 4.0])
     figure, ax = plt.subplots()
-    density, diagonal = plot_learned_emd(exact, [2.0, 2.0, 2.0, 4.0], ax=ax)
+    picture = plot_learned_emd(exact, [2.0, 2.0, 2.0, 4.0], ax=ax)
+    density, diagonal = picture.artists_.values()
     assert sorted(density.get_array()) == [1, 3]
     places = density.get_offsets()[density.get_array() == 3]
     np.testing.assert_allclose(places, [[1, 2]], atol=4.2 / 40)
@@ -137,8 +148,8 @@ def test_the_density_counts_every_pair():
 
 def test_another_geometry_has_another_unit():
     for unit, words in ((None, "units of length"), ("mm", "mm")):
-        density, _ = plot_learned_emd([1.0], [2.0], geometry="line", unit=unit)
-        assert density.axes.get_xlabel() == f"exact EMD ({words})"
+        picture = plot_learned_emd([1.0], [2.0], geometry="line", unit=unit)
+        assert picture.ax_.get_xlabel() == f"exact EMD ({words})"
 
 
 def test_relative_differences_are_shares_of_all_pairs():
@@ -146,7 +157,7 @@ def test_relative_differences_are_shares_of_all_pairs():
     _, ax = plt.subplots()
     outlines = plot_relative_difference(
         exact, {"mine": [1.05, 2.1, 3.8, 9.0]}, ax=ax, limit=0.2, n_bins=4
-    )
+    ).artists_
     # +5% twice, -5% once, and one beyond the limit.
     shares, edges, _ = outlines["mine"].get_data()
     np.testing.assert_allclose(edges, [-0.2, -0.1, 0, 0.1, 0.2])
@@ -162,12 +173,12 @@ def test_relative_differences_are_shares_of_all_pairs():
 
 def test_several_regressors_differ_in_more_than_color():
     many = {name: np.array([1.0, 2.0]) for name in "abcdef"}
-    outlines = plot_relative_difference([1.0, 2.0], many)
+    outlines = plot_relative_difference([1.0, 2.0], many).artists_
     for look in ("get_edgecolor", "get_linestyle"):
         assert len({str(getattr(o, look)()) for o in outlines.values()}) == 6
     with pytest.raises(ValueError, match="1 to 6 regressors; got 7"):
         plot_relative_difference([1.0, 2.0], many | {"g": [1.0, 2.0]})
-    assert [*plot_relative_difference([1.0], [1.0])] == ["learned"]
+    assert [*plot_relative_difference([1.0], [1.0]).artists_] == ["learned"]
 
 
 @pytest.mark.parametrize("draw", [plot_learned_emd, plot_relative_difference])

@@ -69,6 +69,7 @@ def test_both_wafers_are_shares_on_one_scale(wafers):
     assert words == ["one", f"EMD {emd(a, b):.2f} half trigger-cell pitches", "two"]
     assert figure.axes[2].get_ylabel() == "share of the charge"
     assert not other.collections
+    assert (picture.ax_, picture.figure_) == (ax, figure)
 
 
 def test_everything_lies_within_the_axes(wafers):
@@ -96,14 +97,14 @@ def test_on_a_line_the_plan_goes_down_from_bars_to_bars():
 
 
 @pytest.mark.parametrize(
-    ("geometry", "kind"), [(grid(2, 3), "image"), (TRIANGLE, "dots")]
+    ("geometry", "kind"), [(grid(2, 3), "image"), (TRIANGLE, "polygons")]
 )
 def test_other_cells_in_a_plane(geometry, kind):
     a, b = np.eye(geometry.n_cells)[[0, -1]]
     picture = plot_transport(a, b, geometry=geometry, unit="m")
     assert picture.flows.axes.texts[1].get_text() == f"EMD {picture.distance:.2f} m"
     assert hasattr(
-        picture.original, {"image": "get_extent", "dots": "get_offsets"}[kind]
+        picture.original, {"image": "get_extent", "polygons": "get_paths"}[kind]
     )
     ((tip,), (foot,)) = tips_and_feet(picture)
     # A grid's columns go across and its rows down.

@@ -16,7 +16,7 @@ FRONT_DOOR = ["WaferRemapper", "EMDRegressor", "EMDAutoencoder", "emd_score"]
 
 # A room is a folder or a file in the root of the package. Imports only point down.
 FLOORS = [
-    "geometry _checks _backend _progress _extras _warnings",
+    "geometry _checks _backend _backend_choice _progress _extras _warnings",
     "_input _number_formats cluster",
     "distance layers _io _remapper firmware",
     "losses datasets metrics plot study _training _versions",

@@ -47,6 +47,19 @@ def test_charge_is_in_transverse_mip():
     np.testing.assert_allclose(charge_in_mip(X), [3, 0])
 
 
+@pytest.mark.parametrize(
+    ("of", "match"),
+    [
+        (charge_in_mip, "charge_in_mip takes charges in CALQ counts"),
+        (occupancy, "occupancy with the default threshold takes charges in CALQ"),
+    ],
+)
+def test_charges_in_another_unit_are_told_from_counts(of, match):
+    with pytest.warns(UserWarning, match=match):
+        of(np.full((2, 48), 0.7))
+    assert occupancy(np.full((2, 48), 0.7), threshold=0.5).tolist() == [48, 48]
+
+
 # Profiles
 
 
@@ -164,6 +177,27 @@ def test_every_algorithm_meets_every_seed():
     bits = Sender(4).payload_bits(wafers.test)
     np.testing.assert_array_equal(found[3].payload_bits, bits)
     assert np.isnan(found[2].payload_bits).all()
+
+
+def test_algorithms_may_come_as_a_dict_or_alone():
+    expected = compare([("Blur", Blur())], drawn, seeds=[3])
+    for algorithms in ({"Blur": Blur()}, Blur()):
+        found = compare(algorithms, drawn, seeds=[3])
+        assert [(one.algorithm, one.seed) for one in found] == [("Blur", 3)]
+        np.testing.assert_array_equal(
+            found[0].values["emd_half_pitches"], expected[0].values["emd_half_pitches"]
+        )
+
+
+@pytest.mark.parametrize("algorithms", [np.ones((3, 48)), [Blur()], ["blur"]])
+def test_what_is_no_algorithm_is_told_from_one(algorithms):
+    with pytest.raises(ValueError, match="algorithms must be names and estimators"):
+        compare(algorithms, drawn)
+
+
+def test_wafers_are_no_function_of_a_seed():
+    with pytest.raises(ValueError, match=r"draw_wafers must be a function .* lambda"):
+        compare([("blur", Blur())], np.ones((3, 48)))
 
 
 def test_a_lost_wafer_counts_as_spread_evenly():

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skemd._checks import check_container
+from skemd._input._units import warn_unless_counts
 from skemd.firmware._chip._best_choice import pack_best_choice, unpack_best_choice
 from skemd.firmware._chip._bit_fields import N_OUTPUT_WORDS
 from skemd.firmware._chip._encoder_arithmetic import encode_wafers, trigger_cells
@@ -245,6 +246,11 @@ class EconT:
         ValueError
             If a charge is negative, not finite or too large, or the multiplexer leaves
             a cell out.
+
+        Warns
+        -----
+        UserWarning
+            If the charges cannot be in counts.
         """
         counts = _checked_counts(X)
         mux = self.settings.mux
@@ -404,4 +410,6 @@ def _checked_counts(X):
             f"X must hold charges in counts; got dtype {X.dtype}. Convert it to "
             "numbers first."
         )
-    return checked_counts(X)
+    counts = checked_counts(X)
+    warn_unless_counts(X, "EconT.link_words")
+    return counts

@@ -31,8 +31,8 @@ __all__ = [
     "largest_input",
     "long_headers",
     "pedestal",
-    "seen_charges",
     "seen_by_chip",
+    "seen_charges",
     "short_headers",
     "to_charges",
     "to_link_words",
@@ -184,6 +184,8 @@ def checked_counts(X):
             "first; autoencoders take any unit with front_end=None."
         )
     return np.floor(X).astype(np.int64)
+
+
 def seen_by_chip(counts, high_density):
     """Return charges as the chip has them behind its front end.
 
