@@ -11,9 +11,11 @@ floating point for a while.
 
 import copy
 import dataclasses
+import functools
 
 import numpy as np
 
+from skemd._autoencoder._dead_components import revive_components, turn_on
 from skemd._autoencoder._network import DECODER, ENCODER, build_autoencoder
 from skemd._backend import layers_with_weights, weights_of
 from skemd._training._loop import TrainingResult
@@ -27,6 +29,8 @@ _PART_OF_RANGE = 0.9
 _CODE_QUANTILE = 0.999
 # But no code starts beyond its range by more than this factor.
 _MOST_SATURATION = 4
+# Of so many images some turn a component on that is worth having.
+_N_IMAGES = 2_000
 
 
 def train_quantized(
@@ -43,8 +47,8 @@ def train_quantized(
     images : ndarray of shape (n_samples, height, width, channels)
         The images on which the network trains.
     run : callable
-        ``run(model, options=, rng=, label=, stage=)`` -> TrainingResult, trains a model
-        on these images.
+        ``run(model, options=, rng=, label=, stage=, revive=)`` -> TrainingResult,
+        trains a model on these images.
     options : TrainingOptions
         Its epochs are the sum of both parts.
     rng : numpy.random.RandomState
@@ -62,13 +66,14 @@ def train_quantized(
     result : TrainingResult
         The result of both parts. If the first one is interrupted, there is no second.
     """
+    run = functools.partial(_run_reviving, run, images=images)
     if not any(formats.values()):
-        return network, run(network.model, options=options, rng=rng, label=label)
+        return network, run(network, options=options, rng=rng, label=label)
     n_float = min(int(float_fraction * options.epochs), options.epochs - 1)
     result = TrainingResult({})
     if n_float > 0:
         result = run(
-            network.model,
+            network,
             options=dataclasses.replace(options, epochs=n_float),
             # A copy, so that both parts set aside the same wafers.
             rng=copy.deepcopy(rng),
@@ -80,7 +85,7 @@ def train_quantized(
     network = Network(build_autoencoder, {**network.config, **formats}, weights)
     if result.interruption is None:
         options = dataclasses.replace(options, epochs=options.epochs - n_float)
-        last = run(network.model, options=options, rng=rng, label=label)
+        last = run(network, options=options, rng=rng, label=label)
         history = {
             name: result.history.get(name, []) + values
             for name, values in last.history.items()
@@ -89,6 +94,13 @@ def train_quantized(
     if formats["weight_format"] is not None:
         _round_weights(network, formats["weight_format"])
     return network, result
+
+
+def _run_reviving(run, network, *, images, **options):
+    """Run a training that revives components that die, as far as these images show."""
+    some = images[:_N_IMAGES]
+    revive = functools.partial(revive_components, network, some)
+    return run(network.model, revive=revive, **options)
 
 
 def equalize_ranges(network, images, weight_format, latent_format):
@@ -118,17 +130,9 @@ def equalize_ranges(network, images, weight_format, latent_format):
     # A component that rounds to zero for every wafer is as dead as one that is zero.
     dead = codes.max(axis=0) <= (latent_format.step / 2 if latent_format else 0)
     if dead.any():
-        _revive(code, dense, dead)
+        turn_on(network, dead)
         codes = network.predict(images, submodel=ENCODER)
         _equalize_components(code, dense, codes, weight_format, latent_format)
-
-
-def _revive(code, dense, dead):
-    """Flip the sign of components that are off for all wafers, so that they are on."""
-    sign = np.where(dead, -1, 1)
-    code.set_weights([weight * sign for weight in weights_of(code)])
-    kernel, bias = weights_of(dense)
-    dense.set_weights([np.where(dead[:, None], 0, kernel), bias])
 
 
 def _equalize_filters(conv, code, highest):
