@@ -101,7 +101,7 @@ def run(loss, train_wafers, test, n_steps, seed):
         LazyRows(images_of, train_wafers),
         LazyRows(to_leading_bit, train_wafers),
         resolve_loss(loss, WAFER, regressor=EMDRegressor.from_pretrained()),
-        TrainingOptions.of(autoencoder),
+        TrainingOptions.of(autoencoder, len(train_wafers), n_steps),
         rng=rng,
         checkpoint=watch,
     )

@@ -125,19 +125,21 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Layout of the geometry in which the networks see rows of cells; images keep
         their layout. For any other geometry the names of the wafer's layouts stand for
         the first layout.
-    epochs : int, default=50
-        Largest number of passes over the wafers.
+    epochs : int or None, default=None
+        Passes over the wafers. None for as many as make 8,000 steps, but at most
+        400: more help neither many wafers nor few.
     batch_size : int, default=500
         Wafers a step.
-    learning_rate : float, default=0.01
+    learning_rate : float, default=0.03
         Peak learning rate of Adam.
     validation_fraction : float, default=0.1
         Part of the wafers set aside for early stopping.
     early_stopping : bool, default=True
-        Whether to stop when the loss on the wafers set aside has not improved for
-        `patience` epochs, and to return to the best epoch.
-    patience : int, default=10
-        Epochs without improvement.
+        Whether to set wafers aside, and to return to the epoch that is best on them.
+    patience : int or None, default=None
+        Stop when the loss on the wafers set aside has not improved for so many epochs.
+        The learning rate falls to zero over all epochs, and the last of them improve
+        most, so that a training that stops early is not at its best. None runs all.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, split and order.
     verbose : int, default=0
@@ -234,12 +236,12 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         kernel_size=3,
         strides=2,
         layout="8x8",
-        epochs=50,
+        epochs=None,
         batch_size=500,
-        learning_rate=0.01,
+        learning_rate=0.03,
         validation_fraction=0.1,
         early_stopping=True,
-        patience=10,
+        patience=None,
         random_state=None,
         verbose=0,
         n_jobs=None,
@@ -354,7 +356,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self._interruption = result.interruption or getattr(
                 regressor, "_interruption", None
             )
-            warn_of_ending(result, self.epochs, "EMDAutoencoder")
+            warn_of_ending(result, "EMDAutoencoder")
             warn_of_dead_components(
                 self.dead_components_,
                 self.n_components,

@@ -12,7 +12,10 @@ from skemd._training._network import Network
 from skemd._training._options import TrainingOptions
 from skemd.layers._blocks import seeds_from
 
-__all__ = ["network_config", "trained_network"]
+__all__ = ["N_STEPS", "network_config", "trained_network"]
+
+# Steps of a training whose number of epochs is not given.
+N_STEPS = 8_000
 
 
 def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
@@ -62,7 +65,7 @@ def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
             loss=loss,
             checkpoint=checkpoint,
         ),
-        TrainingOptions.of(autoencoder),
+        TrainingOptions.of(autoencoder, len(X), N_STEPS),
         rng=rng,
         float_fraction=autoencoder.float_fraction,
         label=f"EMDAutoencoder({name_of_loss(autoencoder.loss)})",

@@ -11,9 +11,11 @@ floating point for a while.
 
 import copy
 import dataclasses
+import functools
 
 import numpy as np
 
+from skemd._autoencoder._dead_components import revive_components, turn_on
 from skemd._autoencoder._network import DECODER, ENCODER, build_autoencoder
 from skemd._backend import layers_with_weights, weights_of
 from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
@@ -29,7 +31,7 @@ _PART_OF_RANGE = 0.9
 _CODE_QUANTILE = 0.999
 # But no code starts beyond its range by more than this factor.
 _MOST_SATURATION = 4
-# So many images show what rounding down takes away.
+# So many images show what rounding down takes away, and which components are off.
 _N_IMAGES = 2_000
 
 
@@ -49,8 +51,8 @@ def train_quantized(
     images : ndarray of shape (n_samples, height, width, channels)
         The images on which the network trains.
     run : callable
-        ``run(model, options=, rng=, label=, stage=)`` -> TrainingResult, trains a model
-        on these images.
+        ``run(model, options=, rng=, label=, stage=, revive=)`` -> TrainingResult,
+        trains a model on these images.
     options : TrainingOptions
         Its epochs are the sum of both parts.
     rng : numpy.random.RandomState
@@ -68,13 +70,14 @@ def train_quantized(
     result : TrainingResult
         The result of both parts. If the first one is interrupted, there is no second.
     """
+    run = functools.partial(_run_reviving, run, images=images)
     if not any(formats.values()):
-        return network, run(network.model, options=options, rng=rng, label=label)
+        return network, run(network, options=options, rng=rng, label=label)
     n_float = min(int(float_fraction * options.epochs), options.epochs - 1)
     result = TrainingResult({})
     if n_float > 0:
         result = run(
-            network.model,
+            network,
             options=dataclasses.replace(options, epochs=n_float),
             # A copy, so that both parts set aside the same wafers.
             rng=copy.deepcopy(rng),
@@ -90,15 +93,22 @@ def train_quantized(
     network = Network(build_autoencoder, config, weights)
     if result.interruption is None:
         options = dataclasses.replace(options, epochs=options.epochs - n_float)
-        last = run(network.model, options=options, rng=rng, label=label)
+        last = run(network, options=options, rng=rng, label=label)
         history = {
             name: result.history.get(name, []) + values
             for name, values in last.history.items()
         }
-        result = TrainingResult(history, last.interruption)
+        result = dataclasses.replace(last, history=history)
     if formats["weight_format"] is not None:
         _round_weights(network, formats["weight_format"])
     return network, result
+
+
+def _run_reviving(run, network, *, images, **options):
+    """Run a training that revives components that die, as far as these images show."""
+    some = images[:_N_IMAGES]
+    revive = functools.partial(revive_components, network, some)
+    return run(network.model, revive=revive, **options)
 
 
 def equalize_ranges(network, images, weight_format, latent_format, arithmetic="exact"):
@@ -129,7 +139,7 @@ def equalize_ranges(network, images, weight_format, latent_format, arithmetic="e
     # A component that rounds to zero for every wafer is as dead as one that is zero.
     dead = codes.max(axis=0) <= smallest
     if dead.any():
-        _revive(code, dense, dead)
+        turn_on(network, dead)
         codes = network.predict(images, submodel=ENCODER)
         _equalize_components(code, dense, codes, weight_format, highest)
 
@@ -169,16 +179,6 @@ def _range_of_codes(latent_format, arithmetic):
     if arithmetic == "chip":
         return latent_format.highest + latent_format.step, latent_format.step
     return latent_format.highest, latent_format.step / 2
-
-
-def _revive(code, dense, dead):
-    """Flip the sign of components that are off for all wafers, so that they are on."""
-    sign = np.where(dead, -1, 1)
-    code.set_weights([weight * sign for weight in weights_of(code)])
-    kernel, bias = weights_of(dense)
-    # Behind the components the decoder may be told conditions.
-    kernel[: len(dead)][dead] = 0
-    dense.set_weights([kernel, bias])
 
 
 def _equalize_filters(conv, code, highest):

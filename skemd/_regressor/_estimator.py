@@ -49,6 +49,10 @@ __all__ = ["EMDRegressor"]
 _MOST_IMPROVEMENT = 0.1
 
 
+# Steps of a training whose number of epochs is not given.
+N_STEPS = 8_000
+
+
 class EMDRegressor(RegressorMixin, BaseEstimator):
     """A neural network that learns the EMD between pairs of wafers.
 
@@ -87,8 +91,9 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         the names of the wafer's layouts stand for the first one.
     augment : bool, default=True
         Whether to turn and mirror pairs at random by the geometry's symmetries.
-    epochs : int, default=20
-        Largest number of passes over the pairs.
+    epochs : int or None, default=None
+        Passes over the pairs. None for as many as make 8,000 steps, but at most
+        400: more help neither many pairs nor few.
     batch_size : int, default=125
         Pairs per step.
     learning_rate : float, default=0.002
@@ -96,10 +101,11 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     validation_fraction : float, default=0.1
         Fraction of the pairs set aside for early stopping.
     early_stopping : bool, default=True
-        Whether to stop when the loss on the pairs set aside has not improved for
-        `patience` epochs, and to return to the best epoch.
-    patience : int, default=10
-        Epochs without improvement.
+        Whether to set pairs aside, and to return to the epoch that is best on them.
+    patience : int or None, default=None
+        Stop when the loss on the pairs set aside has not improved for so many epochs.
+        The learning rate falls to zero over all epochs, and the last of them improve
+        most, so that a training that stops early is not at its best. None runs all.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, split, order and augmentation.
     verbose : int, default=0
@@ -188,12 +194,12 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         head="bounded",
         layout="4x4x3",
         augment=True,
-        epochs=20,
+        epochs=None,
         batch_size=125,
         learning_rate=0.002,
         validation_fraction=0.1,
         early_stopping=True,
-        patience=10,
+        patience=None,
         random_state=None,
         verbose=0,
         n_jobs=None,
@@ -305,7 +311,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         with checkpoint_of(self, geometry, X=pairs, y=y) as checkpoint:
             result = self._train(pairs, y, geometry, layout, checkpoint)
             caller = type(self).__name__
-            warn_of_ending(result, self.epochs, caller, _MOST_IMPROVEMENT)
+            warn_of_ending(result, caller, _MOST_IMPROVEMENT)
         return self
 
     def predict(self, X):
@@ -427,7 +433,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             regression_loss(
                 self.loss, geometry, with_potentials=head.learns_potentials
             ),
-            TrainingOptions.of(self),
+            TrainingOptions.of(self, len(pairs), N_STEPS),
             rng=rng,
             augment=random_symmetries(geometry) if self.augment else None,
             label="EMDRegressor",

@@ -31,15 +31,14 @@ def improvement(losses):
     return 1 - min(min(losses), first) / first if first > 0 else 0.0
 
 
-def warn_of_ending(result, epochs, caller, most=0.03):
+def warn_of_ending(result, caller, most=0.03):
     """Warn if a training was interrupted, or ended while its loss still improved.
 
     Parameters
     ----------
     result : TrainingResult
-        Of its history "val_loss" decides, or "loss" without early stopping.
-    epochs : int
-        How many epochs were asked for. A training that stopped earlier had converged.
+        Of its history "val_loss" decides, or "loss" without early stopping. A training
+        that stopped early had converged.
     caller : str
         Name of the estimator in the message.
     most : float, default=0.03
@@ -59,11 +58,11 @@ def warn_of_ending(result, epochs, caller, most=0.03):
         return
     losses = result.history.get("val_loss", result.history["loss"])
     found = improvement(losses)
-    if len(losses) < epochs or found <= most:
+    if result.stopped_early or found <= most:
         return
     warn_user(
-        f"{caller} ended while still improving, after all of its {epochs} epochs: in "
-        f"the second half of them the best loss fell by {found:.1%}, more than "
+        f"{caller} ended while still improving, after all of its {len(losses)} epochs: "
+        f"in the second half of them the best loss fell by {found:.1%}, more than "
         f"{most:.1%}. Increase epochs.",
         ConvergenceWarning,
     )

@@ -93,7 +93,8 @@ class History:
         options = self._options
         failed = self._checkpoint is not None and self._checkpoint.failure is not None
         since_best = self.n_epochs - 1 - self._best["epoch"]
-        impatient = options.early_stopping and since_best >= options.patience
+        patience = options.patience if options.early_stopping else None
+        impatient = patience is not None and since_best >= patience
         all_run = self.n_epochs >= options.epochs
         return failed or self._finished or all_run or impatient
 

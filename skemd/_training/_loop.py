@@ -37,10 +37,13 @@ class TrainingResult:
     interruption : str or None, default=None
         What Ctrl-C cut short, as a sentence with which the estimator warns; None if
         nothing did.
+    stopped_early : bool, default=False
+        Whether the patience ended before the epochs.
     """
 
     history: dict
     interruption: str | None = None
+    stopped_early: bool = False
 
 
 def train(
@@ -52,6 +55,7 @@ def train(
     *,
     rng,
     augment=None,
+    revive=None,
     label="training",
     checkpoint=None,
     stage="training",
@@ -77,6 +81,9 @@ def train(
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
         ``augment(inputs, targets, rng)`` -> inputs and targets, applied to each batch.
+    revive : callable or None, default=None
+        ``revive()`` -> whether it has changed the model's weights. It is called after
+        ten epochs in the first half of the training, while the learning rate is high.
     label : str, default="training"
         How the progress bar begins.
     checkpoint : Checkpoint or None, default=None
@@ -128,6 +135,9 @@ def train(
             watched = list(values.values())[-1]
             _check_finite(watched, history.n_epochs, options.learning_rate)
             history.add(values, watched)
+            if revive and _is_time_to_revive(history.n_epochs, options.epochs):
+                if revive():
+                    stepper.load()
             history.checkpoint(stepper, rng, finished=history.is_over())
             bar.update(history.n_epochs * steps_per_epoch, history.note())
     except KeyboardInterrupt:
@@ -139,16 +149,21 @@ def train(
         bar.close()
     # A step of jax that was cut off leaves weights that cannot be used.
     history.restore_best_weights()
-    return TrainingResult(history.losses, interruption)
+    return TrainingResult(
+        history.losses, interruption, history.n_epochs < options.epochs
+    )
+
+
+def _is_time_to_revive(n_epochs, n_all_epochs):
+    """Say whether one of the first ten twentieths of the epochs has just ended."""
+    twentieths = 20 * n_epochs // n_all_epochs
+    return twentieths <= 10 and twentieths > 20 * (n_epochs - 1) // n_all_epochs
 
 
 def _split(n_samples, options, rng):
     """Return the rows to train on, and those to watch, in random order."""
     rows = rng.permutation(n_samples)
-    if not options.early_stopping:
-        return rows, rows[:0]
-    n_held_out = int(np.ceil(options.validation_fraction * n_samples))
-    n_held_out = min(n_held_out, n_samples - 1)
+    n_held_out = options.n_held_out(n_samples)
     return rows[n_held_out:], rows[:n_held_out]
 
 

@@ -19,14 +19,17 @@ __all__ = [
 RUN_PARAMETERS = ("checkpoint_dir", "n_jobs", "verbose")
 # The other parameters of a training, with the types that they have in files.
 TRAINING_PARAMETERS = {
-    "epochs": int,
+    "epochs": int | None,
     "batch_size": int,
     "learning_rate": int | float,
     "validation_fraction": int | float,
     "early_stopping": bool | int,
-    "patience": int,
+    "patience": int | None,
     "random_state": int | np.random.RandomState | None,
 }
+
+# Few samples make few steps an epoch, and more epochs than these only overfit them.
+_MOST_EPOCHS = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +48,8 @@ class TrainingOptions:
         Whether to set samples aside, stop when the loss on them has not improved for
         `patience` epochs, and return to the weights of the best epoch. Without it all
         samples train and the weights of the last epoch stay.
-    patience : int
-        Epochs without an improvement.
+    patience : int or None
+        Epochs without an improvement; None to run all epochs.
     verbose : int, default=0
         Whether to show progress on stderr.
     """
@@ -56,14 +59,41 @@ class TrainingOptions:
     learning_rate: float
     validation_fraction: float
     early_stopping: bool
-    patience: int
+    patience: int | None
     verbose: int = 0
 
     @classmethod
-    def of(cls, estimator):
-        """Return the options that an estimator's parameters ask for."""
+    def of(cls, estimator, n_samples, n_steps):
+        """Return the options that an estimator's parameters ask for.
+
+        Parameters
+        ----------
+        estimator : BaseEstimator
+            An EMDRegressor or an EMDAutoencoder.
+        n_samples : int
+            Number of samples in fit.
+        n_steps : int
+            How many steps to train for, to whole epochs, if its `epochs` is None.
+
+        Returns
+        -------
+        options : TrainingOptions
+            With a number of epochs.
+        """
         names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: getattr(estimator, name) for name in names})
+        options = cls(**{name: getattr(estimator, name) for name in names})
+        if options.epochs is not None:
+            return options
+        n_train = n_samples - options.n_held_out(n_samples)
+        steps_per_epoch = -(-n_train // min(options.batch_size, n_train))
+        epochs = min(max(1, round(n_steps / steps_per_epoch)), _MOST_EPOCHS)
+        return dataclasses.replace(options, epochs=epochs)
+
+    def n_held_out(self, n_samples):
+        """Return how many of the samples are set aside for early stopping."""
+        if not self.early_stopping:
+            return 0
+        return min(int(np.ceil(self.validation_fraction * n_samples)), n_samples - 1)
 
 
 def check_training_parameters(estimator):
@@ -79,8 +109,11 @@ def check_training_parameters(estimator):
     ValueError
         If a parameter is of the wrong kind or out of range.
     """
-    for name in ("n_filters", "kernel_size", "epochs", "batch_size", "patience"):
+    for name in ("n_filters", "kernel_size", "batch_size"):
         check_number(getattr(estimator, name), name, low=1, integer=True)
+    for name in ("epochs", "patience"):
+        if getattr(estimator, name) is not None:
+            check_number(getattr(estimator, name), name, low=1, integer=True)
     check_number(estimator.learning_rate, "learning_rate", low=0, open_ends=True)
     check_number(
         estimator.validation_fraction,

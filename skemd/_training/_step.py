@@ -148,7 +148,9 @@ def check_values(values, variables):
 class TrainStep:
     """Minimize a loss by steps of an optimizer.
 
-    On jax the devices of ``keras.distribution.set_distribution`` share each batch.
+    After ``sync()`` the variables of the model and the optimizer hold the state of the
+    training; after ``load()`` the training goes on from what they hold. On jax the
+    devices of ``keras.distribution.set_distribution`` share each batch.
 
     Parameters
     ----------
@@ -180,7 +182,7 @@ class TrainStep:
         def mean_loss(y_true, y_pred):
             return keras.ops.mean(loss(y_true, y_pred))
 
-        self._step, self.sync = _STEPS[backend](model, mean_loss, optimizer)
+        self._step, self.sync, self.load = _STEPS[backend](model, mean_loss, optimizer)
 
     def step(self, inputs, targets):
         """Do one step on a batch and return its loss as a scalar of the backend."""
@@ -222,7 +224,12 @@ def _jax_step(model, mean_loss, optimizer):
     # One program makes all of them. Copies by jax.numpy.array would compile one for
     # each shape, and jax would keep each in memory, with a megabyte or more, for good.
     copied = jax.jit(lambda values: jax.tree.map(jax.numpy.copy, values))
-    state = [copied(tuple(_values(v) for v in variables))]
+    state = []
+
+    def load():
+        state[:] = [copied(tuple(_values(v) for v in variables))]
+
+    load()
     compiled_step = jax.jit(pure_step, donate_argnums=0)
     distribution = _data_distribution()
     devices = [] if distribution is None else distribution.device_mesh.devices.flat
@@ -243,7 +250,7 @@ def _jax_step(model, mean_loss, optimizer):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
 
-    return step, sync
+    return step, sync, load
 
 
 def _torch_step(model, mean_loss, optimizer):
@@ -258,7 +265,7 @@ def _torch_step(model, mean_loss, optimizer):
             optimizer.apply(gradients, model.trainable_variables)
         return value.detach()
 
-    return step, lambda: None
+    return step, _nothing, _nothing
 
 
 def _tensorflow_step(model, mean_loss, optimizer):
@@ -273,7 +280,11 @@ def _tensorflow_step(model, mean_loss, optimizer):
         optimizer.apply(gradients, model.trainable_variables)
         return value
 
-    return step, lambda: None
+    return step, _nothing, _nothing
+
+
+def _nothing():
+    """Stand for `sync` and `load` where steps work on the variables themselves."""
 
 
 _STEPS = {"jax": _jax_step, "torch": _torch_step, "tensorflow": _tensorflow_step}

@@ -21,6 +21,7 @@ from small_data import (
 from skemd import layers
 from skemd._autoencoder._dead_components import (
     dead_components,
+    revive_components,
     warn_of_dead_components,
 )
 from skemd._autoencoder._encoder_formats import check_exact, encoder_formats
@@ -349,18 +350,9 @@ def test_each_stage_is_rounded_by_itself(parameters, stage):
 
 
 def test_filling_the_ranges_keeps_the_function_and_revives_dead_components():
-    config = tiny_autoencoder().fit(small_wafers()).network_.config
-    network = Network.untrained(
-        build_autoencoder, config, seeds_from(np.random.RandomState(0))
-    )
+    images, network = images_and_network_with_a_dead_component()
     code = network.submodel("encoder").get_layer("code")
-    kernel, bias = weights_of(code)
-    kernel[:, 3], bias[3] = -np.abs(kernel[:, 3]), -1
-    code.set_weights([kernel, bias])
-    cells = scaled(small_wafers(), "msb").astype(np.float32)
-    images = hgcal_wafer().layout("8x8").apply(cells)
     before = network.predict(images)
-    assert not network.predict(images, "encoder")[:, 3].any()
 
     weight, latent = FixedPoint(6, 0), FixedPoint(9, 1, signed=False)
     equalize_ranges(network, images, weight, latent)
@@ -378,6 +370,51 @@ def test_filling_the_ranges_keeps_the_function_and_revives_dead_components():
     by_weights = np.maximum(np.abs(kernel).max(axis=0), np.abs(bias)) / weight.highest
     filled = np.maximum(by_weights / 0.9, largest / latent.highest)
     np.testing.assert_allclose(filled, 1, rtol=1e-3)
+
+
+def images_and_network_with_a_dead_component():
+    """Return small images, and an autoencoder whose component 3 is off for all."""
+    config = tiny_autoencoder().fit(small_wafers()).network_.config
+    network = Network.untrained(
+        build_autoencoder, config, seeds_from(np.random.RandomState(0))
+    )
+    code = network.submodel("encoder").get_layer("code")
+    kernel, bias = weights_of(code)
+    kernel[:, 3], bias[3] = -np.abs(kernel[:, 3]), -1
+    code.set_weights([kernel, bias])
+    cells = scaled(small_wafers(), "msb").astype(np.float32)
+    images = hgcal_wafer().layout("8x8").apply(cells)
+    assert not network.predict(images, "encoder")[:, 3].any()
+    return images, network
+
+
+def test_reviving_turns_dead_components_on_and_changes_nothing_else():
+    images, network = images_and_network_with_a_dead_component()
+    before, codes = network.predict(images), network.predict(images, "encoder")
+    assert revive_components(network, images)
+    revived = network.predict(images, "encoder")
+    assert (revived[:, 3] > 0).any()
+    others = np.arange(codes.shape[1]) != 3
+    np.testing.assert_array_equal(revived[:, others], codes[:, others])
+    np.testing.assert_allclose(network.predict(images), before, rtol=1e-5)
+    assert not revive_components(network, images)
+
+
+@pytest.mark.parametrize("latent_bits", [None, 9])
+def test_components_that_die_in_training_are_revived(latent_bits, monkeypatch):
+    asked = []
+
+    def train(model, *, revive, options, **others):
+        code = model.get_layer("encoder").get_layer("code")
+        kernel, bias = weights_of(code)
+        code.set_weights([-0.1 * np.abs(kernel), np.full_like(bias, -0.05)])
+        asked.append(revive())
+        return TrainingResult({"loss": [1.0], "val_loss": [1.0]})
+
+    monkeypatch.setattr("skemd._autoencoder._fit.train", train)
+    fitted = tiny_autoencoder(latent_bits=latent_bits).fit(small_wafers())
+    assert asked == [True]
+    assert fitted.dead_components_.tolist() == []
 
 
 @pytest.mark.parametrize(

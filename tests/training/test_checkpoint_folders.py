@@ -228,7 +228,7 @@ def half_done(tmp_path_factory):
     from skemd._training._options import TrainingOptions
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    options = TrainingOptions.of(tiny_regressor())
+    options = TrainingOptions.of(tiny_regressor(), 10, n_steps=1)
     folder = tmp_path_factory.mktemp("states")
 
     def resume(state, rng):

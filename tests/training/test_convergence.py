@@ -39,15 +39,15 @@ def test_improvement_is_that_of_the_second_half(losses, expected):
         ({"loss": [4, 2, 2, 2], "val_loss": [4, 2, 1, 1]}, True),
         ({"loss": [4, 2, 1.95, 1.95]}, False),
         ({"loss": [4, 2, 1.93, 1.93]}, True),
-        # Patience ended it.
-        ({"loss": [4, 2, 1]}, False),
     ],
 )
-def test_the_loss_that_is_watched_decides(history, warns):
+@pytest.mark.parametrize("stopped_early", [False, True])
+def test_the_loss_that_is_watched_decides(history, warns, stopped_early):
+    result = TrainingResult(history, stopped_early=stopped_early)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_ending(TrainingResult(history), 4, "It")
-    assert len(caught) == warns
+        warn_of_ending(result, "It")
+    assert len(caught) == (warns and not stopped_early)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from small_data import tiny_regressor
 
 from skemd._backend import keras
 from skemd._training._loop import _optimizer, _split, train
@@ -54,6 +55,7 @@ def outcome(
     *,
     rng=None,
     augment=None,
+    revive=None,
     label="training",
     **changes,
 ):
@@ -63,7 +65,7 @@ def outcome(
     model = model or tiny_model()
     options = dataclasses.replace(OPTIONS, **changes)
     rng = rng or np.random.RandomState(0)
-    further = {"rng": rng, "augment": augment, "label": label}
+    further = {"rng": rng, "augment": augment, "revive": revive, "label": label}
     return model, train(model, inputs, targets, loss, options, **further)
 
 
@@ -71,6 +73,8 @@ def trained(*arguments, **changes):
     """Return a model and its history after a short training that nothing cuts short."""
     model, result = outcome(*arguments, **changes)
     assert result.interruption is None
+    n_epochs = changes.get("epochs", OPTIONS.epochs)
+    assert result.stopped_early == (len(result.history["loss"]) < n_epochs)
     return model, result.history
 
 
@@ -111,6 +115,54 @@ def test_training_leaves_global_random_states_alone():
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     assert np.random.get_state()[2] == before[2]
     assert random.getstate() == before_python
+
+
+# How long it takes
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "batch_size", "n_epochs"),
+    # 90 of 100 samples train in 9 steps, 9 of 10 in one.
+    [(100, 10, 100), (100, 45, 400), (10_000, 10, 1), (10, 10, 400)],
+)
+def test_without_epochs_the_number_of_steps_counts(n_samples, batch_size, n_epochs):
+    estimator = tiny_regressor(
+        epochs=None, batch_size=batch_size, validation_fraction=0.1
+    )
+    assert TrainingOptions.of(estimator, n_samples, 900).epochs == n_epochs
+    estimator.set_params(epochs=7)
+    assert TrainingOptions.of(estimator, n_samples, 900).epochs == 7
+
+
+def test_without_patience_all_epochs_run():
+    # The loss on rows without a pattern rises soon.
+    changes = {"epochs": 30, "early_stopping": True, "learning_rate": 0.5}
+    _, history = trained(patience=2, **changes)
+    assert len(history["loss"]) < 30
+    _, history = trained(patience=None, **changes)
+    assert len(history["loss"]) == 30
+
+
+# Revived components
+
+
+@pytest.mark.parametrize(("n_epochs", "n_times"), [(40, 10), (4, 2), (1, 0)])
+def test_revival_is_tried_in_the_first_half(n_epochs, n_times):
+    calls = []
+    trained(revive=lambda: calls.append(None), epochs=n_epochs)
+    assert len(calls) == n_times
+
+
+def test_training_goes_on_from_revived_weights():
+    model = tiny_model()
+    bias = model.layers[-1].bias
+
+    def revive():
+        bias.assign([1e6])
+        return True
+
+    trained(model, revive=revive)
+    assert keras.ops.convert_to_numpy(bias)[0] == pytest.approx(1e6, rel=0.1)
 
 
 # What is learned
