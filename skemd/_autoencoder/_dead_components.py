@@ -54,6 +54,12 @@ def revive_components(network, images):
     off = network.predict(images, ENCODER).max(axis=0) <= 0
     if off.any():
         turn_on(network, off)
+        # All wafers turn them on now. The smallest code becomes zero, so that few
+        # saturate.
+        smallest = network.predict(images, ENCODER).min(axis=0)
+        _, code = layers_with_weights(network.submodel(ENCODER))
+        kernel, bias = weights_of(code)
+        code.set_weights([kernel, bias - np.where(off, smallest, 0)])
     return bool(off.any())
 
 

@@ -321,12 +321,12 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
         layout = resolve_layout(geometry, layout_name or self.layout)
         inputs = NetworkInputs.asked_for(self, layout, arithmetic)
-        inputs.warn_of_units(X, encodes_sum(self, arithmetic))
         if arithmetic == "chip":
             check_chip_layout(layout, geometry)
         if inputs.front_end is not None:
             # Charges beyond the chip's counts are found before any work.
             map_chunks(lambda chunk: inputs.sent_sums(X[chunk]), len(X))
+        inputs.warn_of_units(X, sends_sum=encodes_sum(self, arithmetic))
         n_products = products_per_sum(
             layout.shape, self.n_filters, self.kernel_size, self.strides
         )
@@ -381,7 +381,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             chip sends them: of charges behind the front end.
         """
         check_is_fitted(self)
-        X = self._validated(X)
+        X = self._validated(X, self._encodes_sum)
         return map_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
     def inverse_transform(self, X):
@@ -510,9 +510,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tells_sum = self._encodes_sum and self.arithmetic_ == "chip"
         return NetworkInputs(self.layout_, self.arithmetic_, self.front_end_, tells_sum)
 
-    def _validated(self, X):
+    def _validated(self, X, sends_sum=False):
         X, _, _ = validated_cells(self, X, geometry=self.geometry_, reset=False)
-        self._inputs.warn_of_units(X, self._encodes_sum)
+        self._inputs.warn_of_units(X, sends_sum)
         return X
 
     def _encoded(self, X):

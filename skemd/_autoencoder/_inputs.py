@@ -71,21 +71,21 @@ class NetworkInputs:
         tells_sum = encodes_sum(autoencoder, arithmetic)
         return cls(layout, arithmetic, autoencoder.front_end, tells_sum)
 
-    def warn_of_units(self, X, encodes_sum):
+    def warn_of_units(self, X, sends_sum):
         """Warn if charges have to be in counts and cannot be.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_cells)
             Charges.
-        encodes_sum : bool
-            Whether codes end with the sum.
+        sends_sum : bool
+            Whether their sums are sent.
         """
         if self.front_end is not None:
             most = largest_input(FRONT_ENDS[self.front_end])
             caller = f"EMDAutoencoder(front_end={self.front_end!r})"
             warn_unless_counts(X, caller, most_counts=most)
-        elif encodes_sum:
+        elif sends_sum:
             consequence = "sums are rounded down to whole counts"
             warn_unless_counts(X, "EMDAutoencoder(encode_sum=True)", consequence)
 

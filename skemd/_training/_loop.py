@@ -55,7 +55,7 @@ def train(
     *,
     rng,
     augment=None,
-    revive=None,
+    revive=lambda: False,
     label="training",
     checkpoint=None,
     stage="training",
@@ -81,7 +81,7 @@ def train(
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
         ``augment(inputs, targets, rng)`` -> inputs and targets, applied to each batch.
-    revive : callable or None, default=None
+    revive : callable, default=one that returns False
         ``revive()`` -> whether it has changed the model's weights. It is called after
         ten epochs in the first half of the training, while the learning rate is high.
     label : str, default="training"
@@ -135,9 +135,8 @@ def train(
             watched = list(values.values())[-1]
             _check_finite(watched, history.n_epochs, options.learning_rate)
             history.add(values, watched)
-            if revive and _is_time_to_revive(history.n_epochs, options.epochs):
-                if revive():
-                    stepper.load()
+            if _is_time_to_revive(history.n_epochs, options.epochs) and revive():
+                stepper.load()
             history.checkpoint(stepper, rng, finished=history.is_over())
             bar.update(history.n_epochs * steps_per_epoch, history.note())
     except KeyboardInterrupt:
@@ -149,9 +148,8 @@ def train(
         bar.close()
     # A step of jax that was cut off leaves weights that cannot be used.
     history.restore_best_weights()
-    return TrainingResult(
-        history.losses, interruption, history.n_epochs < options.epochs
-    )
+    stopped_early = history.n_epochs < options.epochs
+    return TrainingResult(history.losses, interruption, stopped_early)
 
 
 def _is_time_to_revive(n_epochs, n_all_epochs):

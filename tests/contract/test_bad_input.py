@@ -279,11 +279,13 @@ def test_charges_near_the_limits_of_their_type_are_right(name, charge):
 # Parameters
 
 BAD_NUMBERS = [0, -1, 1.5, True, "x", None, np.nan]
+BAD_OR_NONE = [number for number in BAD_NUMBERS if number is not None]
 BAD_PARAMETERS = {
     "EMDRegressor": {
         **dict.fromkeys(["n_filters", "kernel_size", "n_refinements"], BAD_NUMBERS),
-        **dict.fromkeys(["n_dense_units", "epochs", "batch_size"], BAD_NUMBERS),
-        "patience": BAD_NUMBERS,
+        **dict.fromkeys(["n_dense_units", "batch_size"], BAD_NUMBERS),
+        "epochs": BAD_OR_NONE,
+        "patience": BAD_OR_NONE,
         "n_conv_layers": [-1, 0.5, True, "x", None],
         "n_dense_layers": [-1, 0.5, True, "x", None],
         "learning_rate": [0, -0.1, np.nan, np.inf, True, "x", None],
@@ -295,8 +297,9 @@ BAD_PARAMETERS = {
     },
     "EMDAutoencoder": {
         **dict.fromkeys(["n_filters", "kernel_size", "n_components"], BAD_NUMBERS),
-        **dict.fromkeys(["strides", "epochs", "batch_size"], BAD_NUMBERS),
-        "patience": BAD_NUMBERS,
+        **dict.fromkeys(["strides", "batch_size"], BAD_NUMBERS),
+        "epochs": BAD_OR_NONE,
+        "patience": BAD_OR_NONE,
         "latent_bits": [0, -1, 24, 2.5, True, "x"],
         "input_bits": [0, -1, 24, 2.5, True, "x", (8, 1)],
         "weight_bits": [0, 1, 24, 2.5, True, "x"],

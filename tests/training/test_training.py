@@ -55,7 +55,7 @@ def outcome(
     *,
     rng=None,
     augment=None,
-    revive=None,
+    revive=lambda: False,
     label="training",
     **changes,
 ):
