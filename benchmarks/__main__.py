@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     chip_cost,
+    defaults,
     chip_epoch,
     econt,
     exact,
@@ -32,6 +33,7 @@ REPORTS = {
     "learned-emd": learned_emd.report,
     "other-geometries": other_geometries.report,
     "scaling": scaling.report,
+    "defaults": defaults.report,
     "import-time": import_time.report,
     "memory": memory.report,
     "loss-table": loss_table.report,

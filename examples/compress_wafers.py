@@ -21,11 +21,6 @@ from skemd.distance import paired_emd
 from skemd.plot import plot_reconstructions
 
 LOSSES = ("mse", "weighted_mse", "telescope", "emdcnn")
-# Validation losses flatten out after about this many steps for any number of wafers, so
-# small data sets need more epochs.
-STEPS = 12_000
-BATCH_SIZE = 250
-LEARNING_RATE = 0.015
 
 
 def main():
@@ -33,23 +28,13 @@ def main():
     options = parsed_options()
     X = wafers_of(options)
     test, train = np.split(X, [max(1, round(options.test_fraction * len(X)))])
-    # A tenth of the wafers is used for early stopping.
-    steps_per_epoch = max(1, round(0.9 * len(train) / BATCH_SIZE))
-    epochs = options.epochs or max(1, round(STEPS / steps_per_epoch))
     print(
-        f"{len(train)} wafers to train on, {len(test)} set aside; "
-        f"{epochs} epochs, seed {options.seed}"
+        f"{len(train)} wafers to train on, {len(test)} set aside; seed {options.seed}"
     )
     reconstructions, rows = {}, []
     for loss in options.losses:
         autoencoder = EMDAutoencoder(
-            loss=loss,
-            epochs=epochs,
-            batch_size=BATCH_SIZE,
-            learning_rate=LEARNING_RATE,
-            patience=epochs,
-            random_state=options.seed,
-            verbose=1,
+            loss, epochs=options.epochs, random_state=options.seed, verbose=1
         )
         started = time.perf_counter()
         autoencoder.fit(train)
@@ -71,7 +56,7 @@ def parsed_options():
     )
     parser.add_argument("--data", help="CSV file of wafers, or a folder of them")
     parser.add_argument("--wafers", type=int, default=30_000, help="to generate")
-    parser.add_argument("--epochs", type=int, help="default: about 12,000 steps")
+    parser.add_argument("--epochs", type=int, help="default: those of the estimator")
     parser.add_argument("--test-fraction", type=float, default=0.2)
     parser.add_argument("--losses", nargs="+", default=LOSSES, help="of skemd.losses")
     parser.add_argument("--seed", type=int, default=1000)

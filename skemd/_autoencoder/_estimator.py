@@ -126,11 +126,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         their layout. For any other geometry the names of the wafer's layouts stand for
         the first layout.
     epochs : int or None, default=None
-        Passes over the wafers. None for as many as make 8,000 steps, but at most
-        400: more help neither many wafers nor few.
-    batch_size : int, default=500
+        Passes over the wafers. None for as many as make 12,000 steps, but at most 400,
+        since few wafers are only overfitted by more.
+    batch_size : int, default=250
         Wafers a step.
-    learning_rate : float, default=0.03
+    learning_rate : float, default=0.02
         Peak learning rate of Adam.
     validation_fraction : float, default=0.1
         Part of the wafers set aside for early stopping.
@@ -237,8 +237,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         strides=2,
         layout="8x8",
         epochs=None,
-        batch_size=500,
-        learning_rate=0.03,
+        batch_size=250,
+        learning_rate=0.02,
         validation_fraction=0.1,
         early_stopping=True,
         patience=None,

@@ -15,7 +15,7 @@ from skemd.layers._blocks import seeds_from
 __all__ = ["N_STEPS", "network_config", "trained_network"]
 
 # Steps of a training whose number of epochs is not given.
-N_STEPS = 8_000
+N_STEPS = 12_000
 
 
 def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):

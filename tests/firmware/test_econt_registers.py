@@ -252,9 +252,9 @@ BANK = {f"weights_byte{byte}": 0 for byte in range(0, 129, 16)}
     ("registers", "message"),
     [
         ([], "must be a dictionary of blocks; got list"),
-        ({}, "no registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo'"),
+        ({}, "not registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo'"),
         ({"ROC": {"Global": 1}}, r"got \['ROC'\]"),
-        ({"ECON-D": {"RW": {}}}, "no registers of ECON-T"),
+        ({"ECON-D": {"RW": {}}}, "not registers of ECON-T"),
         ({"ECON-T": {"RO": {}}}, "Under 'ECON-T' there must be a block 'RW'"),
         ({"ECON-T": None}, "Under 'ECON-T' there must be a block 'RW'"),
         (tree() | {"ROC": {}}, "stand beside a block 'ROC'"),
@@ -444,7 +444,7 @@ def test_what_the_prototype_does_not_have():
         (b"a: " + 100_000 * b"[", "nested more than 20 deep|maximum nesting depth"),
         (b"Mux: {0: " + 5000 * b"9" + b"}", "could not be read as registers in YAML"),
         (b"#" * (2**20 + 1), "holds more than 1,048,576 bytes"),
-        (b"ROC: {Global: 1}\n", "init.yaml: These are no registers of ECON-T"),
+        (b"ROC: {Global: 1}\n", "init.yaml: These are not registers of ECON-T"),
     ],
 )
 def test_bad_files_of_registers(text, message, tmp_path):

@@ -334,7 +334,7 @@ def test_the_command_names_what_is_wrong(files, capsys):
     output = folder / "output.csv"
     (folder / "init.yaml").write_text("ROC: {}\n")
     assert command(folder, str(output)) == 2
-    assert "init.yaml: These are no registers of ECON-T" in capsys.readouterr().err
+    assert "init.yaml: These are not registers of ECON-T" in capsys.readouterr().err
     (folder / "init.yaml").unlink()
     assert command(folder, str(output)) == 2
     assert "No such file" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from benchmarks import (
     __main__,
     chip_cost,
     chip_epoch,
+    defaults,
     exactness,
     loss_table,
     other_geometries,
@@ -90,6 +91,21 @@ def test_the_loss_table_has_a_row_for_each_loss(monkeypatch):
     n_epochs = len(telescope["curve"])
     assert reached <= n_epochs * telescope["seconds_per_epoch"]
     assert np.isnan(loss_table.time_to_reach(telescope, 0.0))
+
+
+@pytest.mark.exhaustive
+def test_defaults_are_compared_with_settings_by_hand(monkeypatch):
+    monkeypatch.setattr(defaults, "REAL_SAMPLE", Path("no-such-file"))
+    monkeypatch.setattr(defaults, "N_TEST", 50)
+    monkeypatch.setattr(defaults, "BY_HAND", {"few": (250, 0.01, 2)})
+    monkeypatch.setattr("skemd._autoencoder._fit.N_STEPS", 2)
+    table, results = defaults.report(losses=("mse",), sizes=(60, 80), seeds=(0, 1))
+    assert [*results] == ["60 generated, mse", "80 generated, mse"]
+    for row in results.values():
+        assert np.shape([row["defaults"], row["few"]]) == (2, 2)
+        assert np.isfinite([*row.values()]).all()
+    best = min(np.mean(row["defaults"]), np.mean(row["few"]))
+    assert f"{np.mean(row['defaults']) / best:.2f}" in table.splitlines()[-2]
 
 
 @pytest.mark.exhaustive

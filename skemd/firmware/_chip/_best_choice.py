@@ -126,7 +126,7 @@ def pack_best_choice(charges, counters, *, n_links, dropped_bits, sum_all, versi
     Returns
     -------
     words : ndarray of uint32 of shape (n_crossings, 13)
-        Words behind the enabled links are zero.
+        Words after the enabled links are zero.
     """
     n_cells = most_that_fit(best_choice_bits, N_CELLS, n_links)
     cells, codes, sum_codes = best_choice_codes(
@@ -180,7 +180,7 @@ def unpack_best_choice(words, *, n_links, dropped_bits, version, half_lsb=False)
         if (n_sent != n_cells).any():
             row = np.flatnonzero(n_sent != n_cells)[0]
             raise ValueError(
-                f"Crossing {row} is no frame of Best Choice on {n_links} links: its "
+                f"Crossing {row} is not a frame of Best Choice on {n_links} links: its "
                 f"map names {n_sent[row]} cells, not {n_cells}. Words must come from a "
                 "chip of these registers, with the frame beginning at link 0."
             )

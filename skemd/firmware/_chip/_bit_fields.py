@@ -17,7 +17,7 @@ _ONES = 2**LINK_BITS - 1
 
 
 def pack(fields, n_crossings):
-    """Write fields one after the other into the output words, zeros behind them.
+    """Write fields one after the other into the output words, zeros after them.
 
     Parameters
     ----------

@@ -137,7 +137,7 @@ def dialect_of(registers):
     if others:
         return "flat"
     raise ValueError(
-        "These are no registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo', "
+        "These are not registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo', "
         f"or 'Algorithm'; got {reprlib.repr(sorted(map(str, list(registers)[:50])))}."
     )
 

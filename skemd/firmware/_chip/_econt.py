@@ -117,7 +117,7 @@ class EconT:
         Raises
         ------
         ValueError
-            If these are no registers of ECON-T's trigger path, or values that it cannot
+            If these are not registers of ECON-T's trigger path, or values that it cannot
             hold.
         ImportError
             If a file is to be read and PyYAML is not installed.
@@ -199,7 +199,7 @@ class EconT:
         Raises
         ------
         ValueError
-            If these are no words of twelve links.
+            If these are not words of twelve links.
         """
         link_words = as_words(link_words, "link_words", (N_INPUT_LINKS,))
         counters = crossing_counters(link_words)
@@ -294,7 +294,7 @@ class EconT:
         Raises
         ------
         ValueError
-            If these are no words of this chip.
+            If these are not words of this chip.
         """
         words = as_words(words, "words", (N_OUTPUT_WORDS,))
         settings = self.settings

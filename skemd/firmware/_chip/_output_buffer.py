@@ -43,7 +43,7 @@ def through_buffer(frames, *, n_links, limits, room, idle_pattern):
     Returns
     -------
     words : ndarray of uint32 of shape (n_crossings, 13)
-        Words behind the enabled links are zero.
+        Words after the enabled links are zero.
     """
     n_taken = 2 * n_links
     waiting, cut_1, cut_2 = _decisions(frames.lengths, n_taken, limits)
@@ -100,7 +100,7 @@ def frames_of_stream(words, *, n_links):
     Returns
     -------
     halves : ndarray of uint16 of shape (n_frames, 26)
-        The frames of the first crossings, zeros behind their ends. Those that have not
+        The frames of the first crossings, zeros after their ends. Those that have not
         been sent to their end are left out.
 
     Raises

@@ -32,7 +32,7 @@ def pack_repeater(charges, counters, *, n_links, dropped_bits):
     Returns
     -------
     words : ndarray of uint32 of shape (n_crossings, 13)
-        Eleven words of data; those behind the enabled links are zero.
+        Eleven words of data; those after the enabled links are zero.
     """
     codes = CHARGE.encode_unchecked(np.ascontiguousarray(charges.T) >> dropped_bits)
     fields = [(long_headers(counters), HEADER_BITS)]

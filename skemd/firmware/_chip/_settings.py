@@ -194,7 +194,7 @@ def _check_choice(value, name, choices):
 
 
 def _whole(value, name, *, low=0, high=None):
-    """Return a value as int, or say why it is none that the chip has."""
+    """Return a value as int, or say why the chip cannot hold it."""
     high = LARGEST[name] if high is None else high
     try:
         # A switch may be written as yes or true, a number may not.

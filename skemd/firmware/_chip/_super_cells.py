@@ -130,7 +130,7 @@ def pack_super_cells(charges, counters, *, stc_type, n_links, dropped_bits):
     Returns
     -------
     words : ndarray of uint32 of shape (n_crossings, 13)
-        Words behind the enabled links are zero.
+        Words after the enabled links are zero.
     """
     kind = SUPER_CELL_TYPES[stc_type]
     n_sums = kind.sums_on(n_links)

@@ -67,7 +67,7 @@ class Frames(NamedTuple):
     Attributes
     ----------
     halves : ndarray of uint16 of shape (n_crossings, 26)
-        The frames' words, zeros behind their ends.
+        The frames' words, zeros after their ends.
     lengths : ndarray of int64 of shape (n_crossings,)
         Words of each frame, 1 to 25.
     cut_by_t1 : ndarray of uint16 of shape (n_crossings,)
@@ -269,7 +269,7 @@ def read_frames(halves, *, dropped_bits, version, half_lsb=False):
     Parameters
     ----------
     halves : ndarray of uint16 of shape (n_frames, 26)
-        Their words, zeros behind their ends.
+        Their words, zeros after their ends.
     dropped_bits : int
         Lowest bits of a charge that were dropped.
     version : {"prototype", "production"}
