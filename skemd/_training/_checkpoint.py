@@ -87,6 +87,8 @@ class Checkpoint:
         self._fingerprint = fingerprint
         self._seed = None
         self._lock = None
+        # Of the folder that is locked.
+        self._device_and_inode = None
         # How to take back what was made for a fit that is refused.
         self._undo = contextlib.ExitStack()
 
@@ -99,6 +101,7 @@ class Checkpoint:
             self._check_folder(fingerprint)
             self._make_folder(self.folder)
             self._lock = self._locked()
+            self._device_and_inode = _device_and_inode(self.folder)
             # Another process may have been faster.
             self._check_folder(fingerprint)
             self._claim(fingerprint)
@@ -188,6 +191,7 @@ class Checkpoint:
             return
         self._undo.pop_all()
         try:
+            self._check_same_folder()
             self._write(stage, {"fit": self._digest}, state)
         except OSError as error:
             self.failure = error
@@ -218,6 +222,15 @@ class Checkpoint:
             raise ValueError(
                 f"checkpoint_dir={str(self.folder)!r} holds {foreign[-1]!r}, which no "
                 "fit of skemd has left there. Choose another folder."
+            )
+
+    def _check_same_folder(self):
+        """Check that the path still leads to the folder that is locked."""
+        if _device_and_inode(self.folder) != self._device_and_inode:
+            raise OSError(
+                errno.ENOTDIR,
+                "another folder or a link has taken its place",
+                self.folder,
             )
 
     def _claim(self, fingerprint):
@@ -305,6 +318,8 @@ class Checkpoint:
         """Release the folder, and take back what nobody needs who is refused."""
         # While the lock is held, except on Windows, where files in use stay.
         with contextlib.suppress(OSError):
+            if undo and self._lock is not None:
+                self._check_same_folder()
             if undo:
                 self._undo.close()
         self._undo.pop_all()
@@ -313,6 +328,11 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 self._lock.release()
         self._lock = None
+
+
+def _device_and_inode(folder):
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _fingerprint(estimator, geometry, data):

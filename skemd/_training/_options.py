@@ -126,5 +126,6 @@ def check_training_parameters(estimator):
         open_ends=True,
     )
     folder = estimator.checkpoint_dir
-    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+    is_path = isinstance(folder, (str, os.PathLike)) and folder != ""
+    if folder is not None and not is_path:
         raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")
