@@ -152,7 +152,7 @@ def _named(versions):
     if not isinstance(versions, dict):
         return "unknown versions"
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return named if len(named) < 200 else "unknown versions"
+    return named if len(named) < 200 and named.isprintable() else "unknown versions"
 
 
 def _encode_object(value, arrays):

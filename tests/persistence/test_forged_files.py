@@ -325,6 +325,35 @@ def test_a_directory_with_more_members_than_it_says_is_refused(tmp_path):
     assert "directory of 1 members" in refused_within(tmp_path / "x", megabytes=5)
 
 
+def test_versions_in_messages_are_printable(tmp_path):
+    header = {"format": 1, "kind": "estimator", "versions": {"x\n\x1b[31m": 1}}
+    (tmp_path / "x").write_bytes(_sealed(_zipped({**header, "content": 1}, [])))
+    with pytest.raises(ValueError, match="saved with unknown versions"):
+        skemd.load(tmp_path / "x")
+
+
+def test_a_second_directory_is_refused(tmp_path):
+    n, entry = 60_000, struct.pack("<4s42x", b"PK\x01\x02")
+    start, directory = b"PK\x03\x04" + bytes(26), n * entry
+    place = len(start), len(start) + len(directory)
+    record = b"PK\x06\x06", 44, 45, 45, 0, 0, n, n, len(directory), place[0]
+    tail = struct.pack("<4sQ2H2L4Q", *record)
+    tail += struct.pack("<4sLQL", b"PK\x06\x07", 0, place[1], 1)
+    end = b"PK\x05\x06", 0, 0, 4096, 4096, len(tail), place[1], 64
+    content = start + directory + tail + struct.pack("<4s4H2LH", *end) + bytes(64)
+    (tmp_path / "x").write_bytes(_sealed(content))
+    megabytes = 2.5 * len(content) / 1e6
+    assert "ZIP64" in refused_within(tmp_path / "x", megabytes=megabytes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
+def test_a_header_is_in_utf_8(encoding, tmp_path):
+    header = '{"kind": 1, "format": 1}'.encode(encoding)
+    (tmp_path / "x").write_bytes(with_header(header))
+    with pytest.raises(ValueError, match=r"damaged: (Unicode|JSON)DecodeError"):
+        skemd.load(tmp_path / "x")
+
+
 def with_header(header):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
