@@ -335,6 +335,7 @@ BANK = {f"weights_byte{byte}": 0 for byte in range(0, 129, 16)}
         ),
         (flat() | {"Encoder": {12: BANK}}, "no register Encoder/12/weights_byte"),
         (flat() | {"Mux": {(1, 2): 3}}, r"Under Mux there is a name \(1, 2\)"),
+        (flat() | {"Mux": {"x\n\x1b[m": 3}}, r"there is a name 'x\\n\\x1b\[m'"),
     ],
 )
 def test_bad_registers(registers, message):
