@@ -25,7 +25,7 @@ from skemd import __version__
 from skemd._backend import keras
 from skemd._io._archive import brief, read_archive, write_archive
 from skemd._io._encoding import Decoder, encode
-from skemd._io._files import left_behind_by
+from skemd._io._files import check_same_folder, left_behind_by
 from skemd._training._options import RUN_PARAMETERS
 
 __all__ = ["Checkpoint", "checkpoint_of"]
@@ -87,8 +87,6 @@ class Checkpoint:
         self._fingerprint = fingerprint
         self._seed = None
         self._lock = None
-        # Of the folder that is locked.
-        self._device_and_inode = None
         # How to take back what was made for a fit that is refused.
         self._undo = contextlib.ExitStack()
 
@@ -100,8 +98,8 @@ class Checkpoint:
         try:
             self._check_folder(fingerprint)
             self._make_folder(self.folder)
+            self._status = self.folder.stat()
             self._lock = self._locked()
-            self._device_and_inode = _device_and_inode(self.folder)
             # Another process may have been faster.
             self._check_folder(fingerprint)
             self._claim(fingerprint)
@@ -191,7 +189,7 @@ class Checkpoint:
             return
         self._undo.pop_all()
         try:
-            self._check_same_folder()
+            check_same_folder(self.folder, self._status)
             self._write(stage, {"fit": self._digest}, state)
         except OSError as error:
             self.failure = error
@@ -222,15 +220,6 @@ class Checkpoint:
             raise ValueError(
                 f"checkpoint_dir={str(self.folder)!r} holds {foreign[-1]!r}, which no "
                 "fit of skemd has left there. Choose another folder."
-            )
-
-    def _check_same_folder(self):
-        """Check that the path still leads to the folder that is locked."""
-        if _device_and_inode(self.folder) != self._device_and_inode:
-            raise OSError(
-                errno.ENOTDIR,
-                "another folder or a link has taken its place",
-                self.folder,
             )
 
     def _claim(self, fingerprint):
@@ -319,7 +308,7 @@ class Checkpoint:
         # While the lock is held, except on Windows, where files in use stay.
         with contextlib.suppress(OSError):
             if undo and self._lock is not None:
-                self._check_same_folder()
+                check_same_folder(self.folder, self._status)
             if undo:
                 self._undo.close()
         self._undo.pop_all()
@@ -328,11 +317,6 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 self._lock.release()
         self._lock = None
-
-
-def _device_and_inode(folder):
-    status = folder.stat()
-    return status.st_dev, status.st_ino
 
 
 def _fingerprint(estimator, geometry, data):
