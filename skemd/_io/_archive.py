@@ -42,6 +42,8 @@ _MOST_NESTING = 100
 _ZIP_END = struct.Struct("<4s4xHHIIH")
 # Of a member in the directory, besides its name.
 _ZIP_ENTRY_BYTES = 46
+# What stands before that record if another one (ZIP64) is to be read in its place.
+_ZIP64_LOCATOR, _ZIP64_LOCATOR_BYTES = b"PK\x06\x07", 20
 _LONGEST_NAME = 16
 _MOST_QUOTED = 300
 # The header that NumPy writes before an array in C order, see numpy.lib.format.
@@ -208,6 +210,9 @@ def _check_directory(content):
     signature, _, n_members, size, place, comment = _ZIP_END.unpack(end)
     if signature != b"PK\x05\x06" or comment != _DIGEST_LENGTH:
         raise ValueError("its directory does not end where it should")
+    before = len(content) - _DIGEST_LENGTH - _ZIP_END.size - _ZIP64_LOCATOR_BYTES
+    if content[before:].startswith(_ZIP64_LOCATOR):
+        raise ValueError("it has a second directory (ZIP64), which skemd never writes")
     _check_members(n_members)
     # zipfile reads as many members as its size has room for.
     if place + size != len(content) - _DIGEST_LENGTH - _ZIP_END.size:
@@ -265,7 +270,8 @@ def _unzipped(content):
             raise ValueError("members are not the expected ones")
         first, *others = (archive.read(member) for member in members)
     _check_header(first)
-    header = json.loads(first)
+    # From bytes, json would also read UTF-16, in which the check sees nothing.
+    header = json.loads(first.decode("utf-8"))
     if not isinstance(header, dict):
         raise ValueError("the header is no JSON object")
     return header, [_array(member) for member in others]

@@ -1,12 +1,13 @@
 """Write files in one step: each is complete, or what was there before stays."""
 
+import errno
 import os
 import re
 import secrets
 import stat
 from pathlib import Path
 
-__all__ = ["check_replaceable", "left_behind_by", "replace_file"]
+__all__ = ["check_replaceable", "check_same_folder", "left_behind_by", "replace_file"]
 
 # A name may have 255 bytes, and a character takes up to four of them.
 _LONGEST_START = 40
@@ -83,6 +84,27 @@ def check_replaceable(path):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise ValueError(
             f"{path} is {kind} and will not be replaced. Pass another path."
+        )
+
+
+def check_same_folder(folder, status):
+    """Check that a path still leads to the folder that it led to before.
+
+    Parameters
+    ----------
+    folder : path-like
+        The path.
+    status : os.stat_result
+        What ``os.stat`` returned for it then.
+
+    Raises
+    ------
+    OSError
+        If another folder or nothing is there.
+    """
+    if not os.path.samestat(os.stat(folder), status):
+        raise OSError(
+            errno.ENOTDIR, "another folder or a link has taken its place", folder
         )
 
 

@@ -14,7 +14,12 @@ import numpy as np
 from skemd._io._archive import brief, read_archive, write_archive
 from skemd._io._encoding import Decoder, encode
 from skemd._persistence._checks import check_fitted
-from skemd._persistence._networks import builders, checked_network
+from skemd._persistence._networks import (
+    MOST_IN_A_FILE,
+    builders,
+    checked_network,
+    numbers_of,
+)
 from skemd._persistence._tables import (
     CLASSES,
     LOSS_PARAMETERS,
@@ -60,8 +65,9 @@ def save(estimator, path):
         If such a file cannot hold the estimator or a value in it, such as a function
         as the loss.
     ValueError
-        If the estimator has attributes that do not belong together, or if a link, a
-        folder or another thing that is no plain file is at `path`.
+        If the estimator has attributes that do not belong together or a network that
+        is too large, or if a link, a folder or another thing that is no plain file is
+        at `path`.
     OSError
         If the file cannot be written; an existing one is left as it was.
 
@@ -146,7 +152,7 @@ def _named(versions):
     if not isinstance(versions, dict):
         return "unknown versions"
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return named if len(named) < 200 else "unknown versions"
+    return named if len(named) < 200 and named.isprintable() else "unknown versions"
 
 
 def _encode_object(value, arrays):
@@ -154,6 +160,12 @@ def _encode_object(value, arrays):
     name, home = type(value).__name__, type(value).__module__
     if (home, name) == ("skemd._training._network", "Network"):
         (builder,) = (key for key, it in builders().items() if it is value.builder)
+        if numbers_of(builder, value.config, value.weights) > MOST_IN_A_FILE:
+            raise ValueError(
+                "The network is too large for a file of skemd: its weights and "
+                f"matrices have more than {MOST_IN_A_FILE:,} numbers. Fit one with "
+                "fewer filters or convolutions, or with a smaller layout."
+            )
         return {"network": encode([builder, value.config, value.weights], arrays)}
     if home.startswith("skemd.losses.") and type(value) in losses().values():
         config = {
@@ -239,6 +251,7 @@ class _EstimatorDecoder(Decoder):
     def __init__(self, arrays):
         super().__init__(arrays)
         self._left = {"estimator": _MOST_ESTIMATORS, "network": _MOST_NETWORKS}
+        self._numbers_left = MOST_IN_A_FILE
 
     def estimator(self, node):
         """Return the estimator of a node that must be one."""
@@ -335,7 +348,15 @@ class _EstimatorDecoder(Decoder):
 
     def _network(self, node):
         self._count("network")
-        return checked_network(*self.decode(node["network"]))
+        return checked_network(*self.decode(node["network"]), self._spend)
+
+    def _spend(self, n_numbers):
+        self._numbers_left -= n_numbers
+        if self._numbers_left < 0:
+            raise ValueError(
+                "its networks are too large: their weights and matrices have more "
+                f"than {MOST_IN_A_FILE:,} numbers"
+            )
 
     def _loss(self, node):
         name, config = node["loss"]

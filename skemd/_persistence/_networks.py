@@ -1,6 +1,7 @@
 """Networks from files: sizes are checked before anything is computed from them.
 
-What a network lets later calls allocate is bounded by what its weights hold.
+What a network lets later calls allocate is bounded by what its weights hold, and by
+what the networks of a file may take together.
 """
 
 import math
@@ -11,8 +12,13 @@ from skemd._io._archive import brief
 from skemd._io._encoding import check_image, check_n_cells
 from skemd._number_formats._fixed_point import FixedPoint
 from skemd._persistence._tables import has_type
+from skemd._training._options import MOST_REFINEMENTS
 
-__all__ = ["builders", "checked_network"]
+__all__ = ["MOST_IN_A_FILE", "builders", "checked_network", "numbers_of"]
+
+# How many numbers the weights and matrices of all networks of a file may have. The
+# network of the paper has 9 million on a layout of 8 x 8 pixels.
+MOST_IN_A_FILE = 2**26
 
 _CONFIG = {
     "n_cells": int,
@@ -43,7 +49,7 @@ _LARGEST = {
     "kernel_size": 64,
     "n_conv_layers": 100,
     "n_dense_layers": 100,
-    "n_refinements": 100,
+    "n_refinements": MOST_REFINEMENTS,
     "strides": 64,
 }
 # Rows of the batches in which networks run.
@@ -51,8 +57,6 @@ _BATCH = 500
 # How many numbers an array within a network may have, for each weight or in any case.
 _MOST_PER_WEIGHT = 64
 _MOST_NUMBERS = 2**25
-# How many numbers the matrices of all convolutions may take while a network is built.
-_MOST_TAPS = 2**24
 
 
 # Keras takes seconds to import, and not every estimator has a network.
@@ -66,7 +70,7 @@ def builders():
     return {"autoencoder": build_autoencoder, "emd": build_emd_network}
 
 
-def checked_network(builder, config, weights):
+def checked_network(builder, config, weights, spend):
     """Return a network from a file, if its weights fit its configuration.
 
     Parameters
@@ -77,6 +81,9 @@ def checked_network(builder, config, weights):
         The builder's keyword arguments, without the seeds.
     weights : list of ndarray
         In the order of ``keras.Model.get_weights``.
+    spend : callable
+        ``spend(n)`` raises a ValueError if the networks of the file may not have `n`
+        numbers more.
 
     Returns
     -------
@@ -94,6 +101,7 @@ def checked_network(builder, config, weights):
 
     build = builders()[builder]
     _check_config(config, weights)
+    spend(numbers_of(builder, config, weights))
     # Variables have shapes even if they get no values.
     with BUILD_LOCK, keras.StatelessScope(initialize_variables=False):
         seeds = seeds_from(np.random.RandomState(0))
@@ -105,12 +113,64 @@ def checked_network(builder, config, weights):
     if not all(np.isfinite(weight).all() for weight in weights):
         raise ValueError("its weights are not finite")
     most = max(_MOST_NUMBERS, _MOST_PER_WEIGHT * sum(w.size for w in weights))
+    most = min(most, MOST_IN_A_FILE)
     largest = max(_array_sizes(model))
     if largest > most:
         raise ValueError(
             f"it computes arrays of {largest} numbers, too many for its weights"
         )
     return Network(build, config, weights)
+
+
+def numbers_of(builder, config, weights):
+    """Return how many numbers the weights and the matrices of a network have.
+
+    Parameters
+    ----------
+    builder : {"emd", "autoencoder"}
+        Name of the builder.
+    config : dict
+        The builder's keyword arguments, without the seeds.
+    weights : list of ndarray
+        The weights.
+
+    Returns
+    -------
+    n_numbers : int
+        Of the weights, the matrix that lays cells out, the distances between cells,
+        and the matrices of convolutions of small grids.
+    """
+    from skemd.layers._convolution import MAX_PIXELS
+
+    n_cells = len(config["cell_to_pixel"])
+    n_numbers = sum(weight.size for weight in weights)
+    n_numbers += n_cells * math.prod(config["image_shape"])
+    if config.get("head") == "potential":
+        n_numbers += n_cells**2
+    # Of the connections, which NumPy and the backend each hold.
+    taps = 2 * config["kernel_size"] ** 2
+    for n_inputs, n_outputs, channels, filters in _convolutions(builder, config):
+        if max(n_inputs, n_outputs) <= MAX_PIXELS:
+            n_numbers += n_inputs * n_outputs * (channels * filters + taps)
+    return n_numbers
+
+
+def _convolutions(builder, config):
+    """Return pixels in, pixels out, channels and filters of each convolution."""
+    height, width, channels = config["image_shape"]
+    n_pixels, n_filters = height * width, config["n_filters"]
+    if builder == "emd":
+        seen = [2 * channels, *config["n_conv_layers"] * [n_filters]]
+        return [(n_pixels, n_pixels, inputs, n_filters) for inputs in seen[:-1]]
+    from skemd._autoencoder._network import small_image
+
+    steps, small = small_image(config["image_shape"], config["strides"], n_filters)
+    n_small = small[0] * small[1]
+    return [
+        (n_pixels, n_small, channels, n_filters),
+        (n_small, n_small * steps[0] * steps[1], n_filters, n_filters),
+        (n_pixels, n_pixels, n_filters, channels),
+    ]
 
 
 def _check_config(config, weights):
@@ -137,17 +197,6 @@ def _check_config(config, weights):
         positions = np.array(config["positions"], dtype=np.float64)
         if len(positions) != n_cells or not np.isfinite(positions).all():
             raise ValueError(f"its positions are not those of {n_cells} cells")
-    _check_taps(config, shape)
-
-
-def _check_taps(config, shape):
-    """Check the sizes of the matrices that convolutions of small grids set up."""
-    from skemd.layers._convolution import MAX_PIXELS
-
-    n_pixels = min(shape[0] * shape[1], MAX_PIXELS)
-    n_layers = config.get("n_conv_layers", 3)
-    if n_layers * n_pixels**2 * config["kernel_size"] ** 2 > _MOST_TAPS:
-        raise ValueError(f"kernel_size={config['kernel_size']} is too large")
 
 
 def _array_sizes(model):

@@ -34,6 +34,7 @@ from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
 from skemd._training._network import Network
 from skemd._training._options import (
+    MOST_REFINEMENTS,
     RUN_PARAMETERS,
     TRAINING_PARAMETERS,
     TrainingOptions,
@@ -72,7 +73,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     n_dense_units : int, default=256
         Units of each dense layer.
     n_refinements : int, default=4
-        How often the head "potential" refines its potentials.
+        How often the head "potential" refines its potentials, at most 10 times.
     loss : {"mse", "huber", "msle"}, default="mse"
         What to minimize: squared error, Huber's loss, or squared error of logarithms.
         The head "bounded" compares EMDs over the total variation, that is, how far
@@ -391,7 +392,13 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         check_number(self.n_conv_layers, "n_conv_layers", low=0, integer=True)
         check_number(self.n_dense_layers, "n_dense_layers", low=0, integer=True)
         check_number(self.n_dense_units, "n_dense_units", low=1, integer=True)
-        check_number(self.n_refinements, "n_refinements", low=1, integer=True)
+        check_number(
+            self.n_refinements,
+            "n_refinements",
+            low=1,
+            high=MOST_REFINEMENTS,
+            integer=True,
+        )
 
     def _network_config(self, geometry, layout):
         return {

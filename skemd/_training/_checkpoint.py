@@ -25,7 +25,7 @@ from skemd import __version__
 from skemd._backend import keras
 from skemd._io._archive import brief, read_archive, write_archive
 from skemd._io._encoding import Decoder, encode
-from skemd._io._files import left_behind_by
+from skemd._io._files import check_same_folder, left_behind_by
 from skemd._training._options import RUN_PARAMETERS
 
 __all__ = ["Checkpoint", "checkpoint_of"]
@@ -98,6 +98,7 @@ class Checkpoint:
         try:
             self._check_folder(fingerprint)
             self._make_folder(self.folder)
+            self._status = self.folder.stat()
             self._lock = self._locked()
             # Another process may have been faster.
             self._check_folder(fingerprint)
@@ -188,6 +189,7 @@ class Checkpoint:
             return
         self._undo.pop_all()
         try:
+            check_same_folder(self.folder, self._status)
             self._write(stage, {"fit": self._digest}, state)
         except OSError as error:
             self.failure = error
@@ -305,6 +307,8 @@ class Checkpoint:
         """Release the folder, and take back what nobody needs who is refused."""
         # While the lock is held, except on Windows, where files in use stay.
         with contextlib.suppress(OSError):
+            if undo and self._lock is not None:
+                check_same_folder(self.folder, self._status)
             if undo:
                 self._undo.close()
         self._undo.pop_all()

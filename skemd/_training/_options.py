@@ -8,6 +8,7 @@ import numpy as np
 from skemd._checks import check_number
 
 __all__ = [
+    "MOST_REFINEMENTS",
     "RUN_PARAMETERS",
     "TRAINING_PARAMETERS",
     "TrainingOptions",
@@ -28,6 +29,8 @@ TRAINING_PARAMETERS = {
     "random_state": int | np.random.RandomState | None,
 }
 
+# Compiling a network takes a second for each refinement.
+MOST_REFINEMENTS = 10
 # Few samples make few steps an epoch, and more epochs than these only overfit them.
 _MOST_EPOCHS = 400
 
@@ -123,5 +126,6 @@ def check_training_parameters(estimator):
         open_ends=True,
     )
     folder = estimator.checkpoint_dir
-    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+    is_path = isinstance(folder, (str, os.PathLike)) and folder != ""
+    if folder is not None and not is_path:
         raise ValueError(f"checkpoint_dir must be a path or None; got {folder!r}.")

@@ -1,6 +1,7 @@
 """load_wafers: what it reads, and that each error says where the file is wrong."""
 
 import gzip
+import os
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,23 @@ def test_empty_wafers_are_dropped_among_those_of_a_layer(tmp_path):
     table.to_csv(tmp_path / "w.csv", index=False)
     X = load_wafers(tmp_path / "w.csv", layers=9, drop_empty=True)
     assert X.argmax(axis=1).tolist() == [0, 3]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["w.csv", "w.csv.gz", "w.parquet", "w.root"])
+def test_a_pipe_is_refused(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / name).symlink_to(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=rf"{name} is neither a regular file nor"):
+        load_wafers(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names with control characters")
+def test_names_with_control_characters_are_refused(tmp_path, X):
+    path = write(tmp_path / "x\n\x1b[31m.csv", X)
+    for bad in (path, tmp_path, tmp_path / "missing\n.csv"):
+        with pytest.raises(ValueError, match=r"\\n\S*' has line breaks or control"):
+            load_wafers(bad)
 
 
 def test_a_missing_path_is_named(tmp_path):

@@ -335,6 +335,7 @@ BANK = {f"weights_byte{byte}": 0 for byte in range(0, 129, 16)}
         ),
         (flat() | {"Encoder": {12: BANK}}, "no register Encoder/12/weights_byte"),
         (flat() | {"Mux": {(1, 2): 3}}, r"Under Mux there is a name \(1, 2\)"),
+        (flat() | {"Mux": {"x\n\x1b[m": 3}}, r"there is a name 'x\\n\\x1b\[m'"),
     ],
 )
 def test_bad_registers(registers, message):
@@ -443,6 +444,8 @@ def test_what_the_prototype_does_not_have():
         (b"a: " + 500 * b"[" + 500 * b"]", "line 1 is nested more than 20 deep"),
         (b"a: " + 100_000 * b"[", "nested more than 20 deep|maximum nesting depth"),
         (b"Mux: {0: " + 5000 * b"9" + b"}", "could not be read as registers in YAML"),
+        (b"Mux: {0: 1" + 34 * b":59" + b"}", "line 1 has a name or a value of more"),
+        (b"Mux:\n  " + 101 * b"k" + b": 1\n", "line 2 has a name or a value of more"),
         (b"#" * (2**20 + 1), "holds more than 1,048,576 bytes"),
         (b"ROC: {Global: 1}\n", "init.yaml: These are not registers of ECON-T"),
     ],

@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -129,6 +130,32 @@ def test_files_that_unpack_to_more_than_memory(written, monkeypatch):
         read_words(written(gzip.compress(text.encode()), "words.csv.gz"))
     with pytest.raises(ValueError, match=r"holds more than 10,000 bytes"):
         read_words(written(text))
+
+
+def test_a_packed_file_is_bounded_by_its_size(written, monkeypatch):
+    packed = gzip.compress("\n".join([INPUT_NAMES, *(2000 * [ROW])]).encode())
+    path = written(packed, "words.csv.gz")
+    read_words(path)
+    monkeypatch.setattr("skemd.firmware._chip._files._UNPACKED_OF_ANY_FILE", 0)
+    with pytest.raises(ValueError, match=f"holds more than {50 * len(packed):,} bytes"):
+        read_words(path)
+
+
+def test_reading_takes_little_more_than_the_file(written):
+    path = written("\n".join([INPUT_NAMES, *(50_000 * [ROW]), "", ""]))
+    tracemalloc.start()
+    try:
+        assert len(read_words(path)) == 50_000
+        assert tracemalloc.get_traced_memory()[1] < 3.5 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_fault_far_below_is_found(written):
+    lines = [INPUT_NAMES, *(25_000 * [ROW])]
+    lines[20_001] = ROW.replace("0", "g", 1)
+    with pytest.raises(ValueError, match="line 20002, column"):
+        read_words(written("\n".join(lines)))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

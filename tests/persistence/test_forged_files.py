@@ -17,6 +17,7 @@ from small_data import fitted_autoencoder, fitted_regressor, small_wafers
 import skemd
 from skemd import EMDRegressor, WaferRemapper
 from skemd._io._archive import _sealed, _zipped, read_archive
+from skemd._persistence._networks import numbers_of
 from skemd._persistence._tables import (
     CLASSES,
     LOSS_PARAMETERS,
@@ -324,6 +325,35 @@ def test_a_directory_with_more_members_than_it_says_is_refused(tmp_path):
     assert "directory of 1 members" in refused_within(tmp_path / "x", megabytes=5)
 
 
+def test_versions_in_messages_are_printable(tmp_path):
+    header = {"format": 1, "kind": "estimator", "versions": {"x\n\x1b[31m": 1}}
+    (tmp_path / "x").write_bytes(_sealed(_zipped({**header, "content": 1}, [])))
+    with pytest.raises(ValueError, match="saved with unknown versions"):
+        skemd.load(tmp_path / "x")
+
+
+def test_a_second_directory_is_refused(tmp_path):
+    n, entry = 60_000, struct.pack("<4s42x", b"PK\x01\x02")
+    start, directory = b"PK\x03\x04" + bytes(26), n * entry
+    place = len(start), len(start) + len(directory)
+    record = b"PK\x06\x06", 44, 45, 45, 0, 0, n, n, len(directory), place[0]
+    tail = struct.pack("<4sQ2H2L4Q", *record)
+    tail += struct.pack("<4sLQL", b"PK\x06\x07", 0, place[1], 1)
+    end = b"PK\x05\x06", 0, 0, 4096, 4096, len(tail), place[1], 64
+    content = start + directory + tail + struct.pack("<4s4H2LH", *end) + bytes(64)
+    (tmp_path / "x").write_bytes(_sealed(content))
+    megabytes = 2.5 * len(content) / 1e6
+    assert "ZIP64" in refused_within(tmp_path / "x", megabytes=megabytes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
+def test_a_header_is_in_utf_8(encoding, tmp_path):
+    header = '{"kind": 1, "format": 1}'.encode(encoding)
+    (tmp_path / "x").write_bytes(with_header(header))
+    with pytest.raises(ValueError, match=r"damaged: (Unicode|JSON)DecodeError"):
+        skemd.load(tmp_path / "x")
+
+
 def with_header(header):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
@@ -449,11 +479,16 @@ def regressor_with(load_changed, **changes):
         ({"image_shape": [1.0, 48, 1]}, "an image has a height"),
         ({"positions": [[float("nan")]] * 48}, "positions"),
         ({"n_filters": -1}, "n_filters=-1"),
+        ({"n_refinements": 11}, "n_refinements=11"),
         ({"head": ["linear"]}, "a network has no .head."),
         ({"dtype": "float64"}, "dtype"),
     ],
 )
-def test_a_network_is_bounded_by_its_weights(changes, message, load_changed):
+def test_a_network_is_bounded_by_its_weights(
+    changes, message, load_changed, monkeypatch
+):
+    # Saving would refuse some of them, too.
+    monkeypatch.setattr("skemd._persistence._files.numbers_of", lambda *parts: 0)
     with pytest.raises(ValueError, match=message):
         regressor_with(load_changed, **changes)
 
@@ -466,3 +501,52 @@ def test_a_network_whose_arrays_its_weights_do_not_justify_is_refused(
     monkeypatch.setattr("skemd._persistence._networks._MOST_PER_WEIGHT", 0)
     with pytest.raises(ValueError, match="too many for its weights"):
         load_changed(fitted_regressor(), "n_iter_", 2)
+
+
+LARGE = {"image_shape": [64, 64, 1], "cell_to_pixel": list(range(4096))}
+SMALL = {"image_shape": [8, 8, 1], "cell_to_pixel": list(range(48))}
+EMD = {"n_conv_layers": 0, "n_filters": 1, "kernel_size": 1}
+
+
+@pytest.mark.parametrize(
+    ("builder", "config", "expected"),
+    [
+        # Of cells and pixels.
+        ("emd", {**LARGE, **EMD}, 4096 * 4096),
+        # The distances between cells as well.
+        ("emd", {**LARGE, **EMD, "head": "potential"}, 2 * 4096 * 4096),
+        # 32 filters see the 2 channels of a pair, and then 32.
+        (
+            "emd",
+            {**SMALL, "n_conv_layers": 2, "n_filters": 32, "kernel_size": 5},
+            48 * 64 + 64**2 * (2 * 32 + 32 * 32 + 2 * 2 * 25),
+        ),
+        # From 64 pixels to 16, back, and from 64 to 64.
+        (
+            "autoencoder",
+            {**SMALL, "n_filters": 8, "kernel_size": 3, "strides": 2},
+            48 * 64 + 64 * 16 * (8 + 64 + 2 * 18) + 64**2 * (8 + 18),
+        ),
+    ],
+)
+def test_the_numbers_of_a_network_are_known_before_it_is_built(
+    builder, config, expected
+):
+    assert numbers_of(builder, config, []) == expected
+    assert numbers_of(builder, config, [np.zeros((3, 5))]) == expected + 15
+
+
+def test_networks_are_refused_by_what_they_take_together(tmp_path, monkeypatch):
+    network = fitted_regressor().network_
+    size = numbers_of("emd", network.config, network.weights)
+    two = make_pipeline(fitted_regressor(), fitted_regressor())
+    skemd.save(two, tmp_path / "x")
+    monkeypatch.setattr("skemd._persistence._files.MOST_IN_A_FILE", 2 * size)
+    skemd.load(tmp_path / "x")
+    monkeypatch.setattr("skemd._persistence._files.MOST_IN_A_FILE", 2 * size - 1)
+    with pytest.raises(ValueError, match="its networks are too large"):
+        skemd.load(tmp_path / "x")
+    monkeypatch.setattr("skemd._persistence._files.MOST_IN_A_FILE", size - 1)
+    with pytest.raises(ValueError, match="too large for a file of skemd"):
+        skemd.save(two, tmp_path / "y")
+    assert not (tmp_path / "y").exists()

@@ -176,6 +176,34 @@ def test_a_file_may_not_be_a_link(name, is_there, tmp_path):
     assert not is_there or target.read_text() == "precious"
 
 
+def swap(folder, target):
+    """Put a link in the place of a folder."""
+    folder.rename(folder.with_name("moved"))
+    target.mkdir()
+    for name in ("fit.npz", "training.npz", "lock"):
+        (target / name).write_text("precious")
+    folder.symlink_to(target)
+
+
+@posix_only
+def test_a_folder_that_becomes_a_link_is_not_written_to(tmp_path):
+    folder, target = tmp_path / "folder", tmp_path / "target"
+    checkpoint = checkpoint_in(folder).__enter__()
+    swap(folder, target)
+    before = contents(target)
+    checkpoint.write("training", {"x": 1})
+    with pytest.raises(OSError, match="could not be written: another folder or a link"):
+        checkpoint.__exit__(None, None, None)
+    assert contents(target) == before
+
+
+@posix_only
+def test_nothing_is_deleted_through_a_folder_that_becomes_a_link(tmp_path):
+    folder, target = tmp_path / "folder", tmp_path / "target"
+    fail_in(checkpoint_in(folder), lambda _: swap(folder, target))
+    assert sorted(os.listdir(target)) == ["fit.npz", "lock", "training.npz"]
+
+
 # Two processes
 
 CHILD = """

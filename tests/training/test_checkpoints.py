@@ -522,6 +522,7 @@ def test_a_folder_is_free_after_an_error(tmp_path, kill_at, monkeypatch):
     made("regressor", tmp_path).fit(*small_pairs())
 
 
-def test_a_checkpoint_dir_is_a_path():
+@pytest.mark.parametrize("folder", [3, ""])
+def test_a_checkpoint_dir_is_a_path(folder):
     with pytest.raises(ValueError, match="checkpoint_dir must be a path or None"):
-        made("regressor", 3).fit(*small_pairs())
+        made("regressor", folder).fit(*small_pairs())

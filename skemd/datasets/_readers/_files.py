@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 __all__ = ["SUFFIXES", "find_files"]
@@ -36,18 +37,28 @@ def find_files(path):
     FileNotFoundError
         If there is no such path, or no file of a known kind in the folder.
     ValueError
-        If the folder mixes kinds or is too large.
+        If the folder mixes kinds or is too large, the path is that of a pipe or a
+        device, or a name has characters that move the cursor.
     """
     path = Path(path)
+    _check_printable(path)
     if not path.exists():
         raise FileNotFoundError(
             f"There is no file or folder {path}; check the path. The working directory "
             f"is {Path.cwd()}."
         )
+    # A pipe would block, and a device may never end.
+    if not path.is_dir() and not path.is_file():
+        raise ValueError(
+            f"{path} is neither a regular file nor a folder. Write what it gives to a "
+            "file, and pass the path of that."
+        )
     if not path.is_dir():
         return [path], _kind(path) or "csv"
     files = sorted(file for file in _content(path) if file.is_file())
     files = [file for file in files if _kind(file) and not file.name.startswith(".")]
+    for file in files:
+        _check_printable(file)
     if not files:
         known = ", ".join(sum(SUFFIXES.values(), ()))
         raise FileNotFoundError(
@@ -63,6 +74,15 @@ def find_files(path):
             "Keep each kind in its own folder, so that no wafer is read twice."
         )
     return files, _kind(files[0])
+
+
+def _check_printable(path):
+    """Check that messages can quote a path without breaking lines or the terminal."""
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", str(path)):
+        raise ValueError(
+            f"The path {str(path)!r} has line breaks or control characters. Rename the "
+            "file or the folder."
+        )
 
 
 def _content(folder):

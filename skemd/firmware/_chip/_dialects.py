@@ -217,7 +217,12 @@ def _leaves(registers):
             yield "/".join(names), value
             continue
         for name, inner in value.items():
-            if not isinstance(name, (str, int)) or len(str(name)[:101]) > 100:
+            # Messages quote names.
+            if not (
+                isinstance(name, (str, int))
+                and len(str(name)[:101]) <= 100
+                and str(name).isprintable()
+            ):
                 raise ValueError(
                     f"Under {'/'.join(names) or 'the top'} there is a name "
                     f"{reprlib.repr(name)}; expected a register's name or a number."

@@ -10,6 +10,11 @@ from skemd._io._files import replace_file
 
 __all__ = ["check_place", "read_bounded", "write_whole"]
 
+# How many bytes a packed file may unpack to: in any case, and for each of its own.
+# Words pack to a third of their size, and idle ones to less.
+_UNPACKED_OF_ANY_FILE = 100_000_000
+_UNPACKED_PER_BYTE = 50
+
 
 def read_bounded(path, most_bytes):
     """Read a file, unpacked if its name ends in .gz, unless it is too large.
@@ -19,7 +24,8 @@ def read_bounded(path, most_bytes):
     path : str or path-like
         A regular file.
     most_bytes : int
-        How many bytes it may have, unpacked.
+        How many bytes it may have, unpacked. A packed file may not have more than 100
+        MB and 50 times its size, either.
 
     Returns
     -------
@@ -35,12 +41,18 @@ def read_bounded(path, most_bytes):
     """
     path = Path(path)
     # A pipe or a device would block, or never end.
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a regular file. Pass the path of one.")
     packed = path.suffix == ".gz"
+    if packed:
+        most_packed = _UNPACKED_OF_ANY_FILE + _UNPACKED_PER_BYTE * status.st_size
+        most_bytes = min(most_bytes, most_packed)
+    # read() allocates as many bytes as it may return.
+    n_bytes = most_bytes if packed else min(most_bytes, status.st_size)
     try:
         with (gzip.open if packed else open)(path, "rb") as file:
-            content = file.read(most_bytes + 1)
+            content = file.read(n_bytes + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
             f"{path} is damaged, or no gzip file: {error}. Fetch it again, or take .gz "

@@ -15,6 +15,9 @@ __all__ = ["read_register_file", "write_register_file"]
 # A hundred times the largest file of registers.
 _MOST_BYTES = 2**20
 _MOST_DEPTH = 20
+# A bank of weights has 39 digits. Python takes time that grows with the square of the
+# length to read numbers such as 1:59:59.
+_LONGEST_SCALAR = 100
 
 
 def read_register_file(path):
@@ -82,6 +85,11 @@ def _check_events(yaml, text):
             raise ValueError(
                 f"line {event.start_mark.line + 1} refers to another place (an alias); "
                 "write the values out."
+            )
+        if len(getattr(event, "value", "")) > _LONGEST_SCALAR:
+            raise ValueError(
+                f"line {event.start_mark.line + 1} has a name or a value of more than "
+                f"{_LONGEST_SCALAR} characters."
             )
         # Collections open and close with one event each.
         if isinstance(event, yaml.CollectionStartEvent):

@@ -5,6 +5,7 @@ links, ``TX_DATA_0`` to ``TX_DATA_12`` for the thirteen output links. Each word 
 eight digits. Files whose name ends in ``.gz`` are packed.
 """
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ __all__ = ["as_words", "read_words", "write_words"]
 _DIGITS = 8
 # Five million crossings of output words.
 _MOST_BYTES = 2**29
+_ROWS_AT_ONCE = 10_000
 _COLUMNS = {N_INPUT_LINKS: "RX_DATA_", N_OUTPUT_WORDS: "TX_DATA_"}
 _NOT_HEX = 255
 _VALUES = np.full(256, _NOT_HEX, dtype=np.uint8)
@@ -60,22 +62,24 @@ def read_words(path):
     content = read_bounded(path, _MOST_BYTES).replace(b"\r\n", b"\n")
     # A spreadsheet's byte order mark, blanks, and empty lines at the end.
     content = content.removeprefix(b"\xef\xbb\xbf").replace(b" ", b"").rstrip(b"\n")
-    names, _, body = content.partition(b"\n")
-    n_columns = _n_columns(path, names)
-    if not body:
+    content += b"\n"
+    start = content.index(b"\n") + 1
+    n_columns = _n_columns(path, content[: start - 1])
+    if start == len(content):
         raise ValueError(f"{path} names its columns but holds no words.")
-    width = n_columns * (_DIGITS + 1)
-    characters = np.frombuffer(body + b"\n", dtype=np.uint8)
-    if len(characters) % width:
-        raise ValueError(_first_fault(path, body, n_columns))
+    # Views of the content, which may be large.
+    characters = np.frombuffer(content, dtype=np.uint8, offset=start)
+    if len(characters) % (n_columns * (_DIGITS + 1)):
+        raise ValueError(_first_fault(path, content, n_columns))
     fields = characters.reshape(-1, n_columns, _DIGITS + 1)
-    values = _VALUES[fields[:, :, :_DIGITS]]
-    ends = fields[:, :, _DIGITS]
-    right = (ends[:, :-1] == ord(",")).all() and (ends[:, -1] == ord("\n")).all()
-    if not right or (values == _NOT_HEX).any():
-        raise ValueError(_first_fault(path, body, n_columns))
-    pairs = values[:, :, ::2] << 4 | values[:, :, 1::2]
-    return np.ascontiguousarray(pairs).view(">u4")[:, :, 0].astype(np.uint32)
+    words = np.empty(fields.shape[:2], dtype=np.uint32)
+    for first in range(0, len(words), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        some = _words_of(fields[rows])
+        if some is None:
+            raise ValueError(_first_fault(path, content, n_columns))
+        words[rows] = some
+    return words
 
 
 def write_words(path, words):
@@ -147,6 +151,17 @@ def as_words(words, name, n_columns):
     return words.astype(np.uint32)
 
 
+def _words_of(fields):
+    """Return the words of some lines, None if one of them is not as it should be."""
+    values = _VALUES[fields[:, :, :_DIGITS]]
+    ends = fields[:, :, _DIGITS]
+    right = (ends[:, :-1] == ord(",")).all() and (ends[:, -1] == ord("\n")).all()
+    if not right or (values == _NOT_HEX).any():
+        return None
+    pairs = values[:, :, ::2] << 4 | values[:, :, 1::2]
+    return np.ascontiguousarray(pairs).view(">u4")[:, :, 0]
+
+
 def _n_columns(path, names):
     """Return how many columns a file has, by their names."""
     for n_columns, prefix in _COLUMNS.items():
@@ -161,12 +176,14 @@ def _n_columns(path, names):
     )
 
 
-def _first_fault(path, body, n_columns):
+def _first_fault(path, content, n_columns):
     """Say what is wrong with the first line that is not as it should be."""
     digits = set(b"0123456789abcdefABCDEF")
-    # The names are line 1.
-    for number, line in enumerate(body.split(b"\n"), start=2):
-        fields = line.split(b",")
+    lines = enumerate(io.BytesIO(content), start=1)
+    # Its names.
+    next(lines)
+    for number, line in lines:
+        fields = line.removesuffix(b"\n").split(b",")
         if len(fields) != n_columns:
             return (
                 f"{path}, line {number}: expected {n_columns} words, as the first line "
