@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks import (
     chip_cost,
-    defaults,
     chip_epoch,
+    defaults,
     econt,
     exact,
     exactness,

@@ -223,7 +223,8 @@ def test_score_is_minus_the_mean_emd_as_a_python_float():
     score = autoencoder.score(X)
     assert type(score) is float
     assert score < 0
-    assert score == -mean_emd(X, autoencoder.predict(X))
+    # Reconstructions of unit sum and of the wafer's own differ by rounding.
+    assert score == pytest.approx(-mean_emd(X, autoencoder.predict(X)), rel=1e-12)
 
 
 @pytest.mark.parametrize("y", [np.arange(60), np.ones((60, N_CELLS)), "any"])

@@ -446,7 +446,7 @@ def test_the_epochs_are_shared_out(epochs, float_fraction, expected, monkeypatch
 
 def test_ctrl_c_in_the_first_part_skips_the_second(monkeypatch):
     interrupt_at(monkeypatch, 3)
-    autoencoder = chip(5, epochs=8, float_fraction=0.5)
+    autoencoder = chip(5, epochs=8, float_fraction=0.5, learning_rate=0.01)
     with pytest.warns(ConvergenceWarning, match="in floating point was interrupted"):
         autoencoder.fit(small_wafers(100))
     assert autoencoder.n_iter_ == 1

@@ -137,8 +137,9 @@ def dialect_of(registers):
     if others:
         return "flat"
     raise ValueError(
-        "These are not registers of ECON-T: expected a block 'ECON-T', or 'ConfigAlgo', "
-        f"or 'Algorithm'; got {reprlib.repr(sorted(map(str, list(registers)[:50])))}."
+        "These are not registers of ECON-T: expected a block 'ECON-T', or "
+        "'ConfigAlgo', or 'Algorithm'; got "
+        f"{reprlib.repr(sorted(map(str, list(registers)[:50])))}."
     )
 
 

@@ -117,8 +117,8 @@ class EconT:
         Raises
         ------
         ValueError
-            If these are not registers of ECON-T's trigger path, or values that it cannot
-            hold.
+            If these are not registers of ECON-T's trigger path, or hold values that it
+            cannot.
         ImportError
             If a file is to be read and PyYAML is not installed.
         """
