@@ -130,7 +130,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         since few wafers are only overfitted by more.
     batch_size : int, default=250
         Wafers a step.
-    learning_rate : float, default=0.02
+    learning_rate : float, default=0.015
         Peak learning rate of Adam.
     validation_fraction : float, default=0.1
         Part of the wafers set aside for early stopping.
@@ -238,7 +238,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         layout="8x8",
         epochs=None,
         batch_size=250,
-        learning_rate=0.02,
+        learning_rate=0.015,
         validation_fraction=0.1,
         early_stopping=True,
         patience=None,

@@ -282,7 +282,9 @@ BAD_NUMBERS = [0, -1, 1.5, True, "x", None, np.nan]
 BAD_OR_NONE = [number for number in BAD_NUMBERS if number is not None]
 BAD_PARAMETERS = {
     "EMDRegressor": {
-        **dict.fromkeys(["n_filters", "kernel_size", "n_refinements"], BAD_NUMBERS),
+        **dict.fromkeys(["n_filters", "kernel_size"], BAD_NUMBERS),
+        # A file may not have more.
+        "n_refinements": [*BAD_NUMBERS, 11],
         **dict.fromkeys(["n_dense_units", "batch_size"], BAD_NUMBERS),
         "epochs": BAD_OR_NONE,
         "patience": BAD_OR_NONE,
