@@ -17,7 +17,13 @@ N_CELLS = 48
 
 TINY_TRAINING = {"kernel_size": 3, "epochs": 2, "batch_size": 32, "random_state": 0}
 TINY_REGRESSOR = {"n_filters": 4, "n_conv_layers": 1, "n_dense_units": 64}
-TINY_AUTOENCODER = {"loss": "mse", "n_filters": 4, "n_components": 8}
+# Two epochs at the default rate would leave components dead.
+TINY_AUTOENCODER = {
+    "loss": "mse",
+    "n_filters": 4,
+    "n_components": 8,
+    "learning_rate": 0.01,
+}
 
 
 def small_wafers(n_samples=60, seed=0, n_cells=N_CELLS):
