@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.learned_emd import REAL_SAMPLE
 from skemd import EMDAutoencoder, EMDRegressor
 from skemd._autoencoder._fit import network_config
+from skemd._autoencoder._inputs import NetworkInputs
 from skemd._autoencoder._loss import resolve_loss
 from skemd._autoencoder._network import build_autoencoder
 from skemd._input._scaling import encoder_images, to_leading_bit
@@ -92,7 +93,7 @@ def run(loss, train_wafers, test, n_steps, seed):
     autoencoder = EMDAutoencoder(epochs=epochs, patience=epochs, **SETTINGS)
     images_of = functools.partial(encoder_images, layout=WAFER.layout("8x8"))
     rng = np.random.RandomState(seed)
-    config = network_config(autoencoder, WAFER.layout("8x8"))
+    config = network_config(autoencoder, NetworkInputs(WAFER.layout("8x8")))
     network = Network.untrained(build_autoencoder, config, seeds_from(rng))
     watch = Watch(network, images_of(test), test)
     # What EMDAutoencoder.fit does, but for the watch.

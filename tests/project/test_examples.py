@@ -32,7 +32,7 @@ def test_the_example_prints_a_table_and_draws_wafers(source, tmp_path, csv_file)
     )
     assert outcome.returncode == 0, outcome.stderr
     lines = outcome.stdout.splitlines()
-    assert lines[0].startswith("240 wafers to train on, 60 set aside; 1 epochs")
+    assert lines[0].startswith("240 wafers to train on, 60 set aside; seed 1000")
     for loss in ("mse", "weighted_mse", "telescope", "emdcnn"):
         (row,) = [line.split() for line in lines if line.split()[0] == loss]
         mean, median, low, high, seconds = map(float, row[1:])

@@ -22,6 +22,8 @@ import json, sys, warnings
 warnings.simplefilter("error")
 # Keras imports Matplotlib, whose old versions call old names of pyparsing.
 warnings.filterwarnings("default", "'[A-Za-z]+' deprecated - use", DeprecationWarning)
+# Two epochs are not enough.
+warnings.filterwarnings("ignore", ".* ended while still improving")
 import numpy as np
 from small_data import small_pairs, small_wafers
 from small_data import tiny_autoencoder, tiny_regressor
