@@ -122,7 +122,8 @@ def emd_score(
     """Return minus the mean exact EMD, a score for ``make_scorer``.
 
     A search has to get the wafers as y, ``search.fit(X, X)``: without y scikit-learn
-    cannot call such a scorer, and all scores are NaN. :func:`emd_scorer` needs no y.
+    cannot call such a scorer, and all scores are NaN.
+    :func:`skemd.metrics.emd_scorer` needs no y.
 
     Parameters
     ----------
