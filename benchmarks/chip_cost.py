@@ -10,8 +10,9 @@ import sys
 
 import numpy as np
 
+from benchmarks._trainings import epochs_of, set_aside
 from benchmarks.learned_emd import REAL_SAMPLE
-from benchmarks.loss_table import TEST_FRACTION, spread
+from benchmarks.loss_table import spread
 from skemd import EMDAutoencoder
 from skemd.datasets import load_wafers, make_wafers
 from skemd.distance import paired_emd
@@ -54,10 +55,8 @@ def report(n_steps=N_STEPS, n_generated=N_GENERATED, seeds=SEEDS):
     for source, make in sources.items():
         means = {loss: {bits: [] for bits in LINKS.values()} for loss in LOSSES}
         for seed in seeds:
-            X = make(random_state=seed)
-            X = np.random.default_rng(seed).permutation(X[X.any(axis=1)])
-            test, train_wafers = np.split(X, [round(TEST_FRACTION * len(X))])
-            epochs = epochs_of(len(train_wafers), n_steps)
+            train_wafers, test = set_aside(make(random_state=seed), seed)
+            epochs = epochs_of(len(train_wafers), n_steps, SETTINGS["batch_size"])
             for links, bits in LINKS.items():
                 for loss in LOSSES:
                     mean = mean_emd_of(loss, links, train_wafers, test, epochs, seed)
@@ -71,12 +70,6 @@ def report(n_steps=N_STEPS, n_generated=N_GENERATED, seeds=SEEDS):
             "",
         ]
     return "\n".join(lines), results
-
-
-def epochs_of(n_wafers, n_steps):
-    """Return the epochs of so many steps, at least two."""
-    steps_per_epoch = -(-round(0.9 * n_wafers) // SETTINGS["batch_size"])
-    return max(2, round(n_steps / steps_per_epoch))
 
 
 def mean_emd_of(loss, links, train_wafers, test, epochs, seed):

@@ -7,9 +7,9 @@ sends. The encoder has default parameters, but for the links and the exact EMD a
 import sys
 import warnings
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks._trainings import set_aside
 from benchmarks.learned_emd import REAL_SAMPLE
 from skemd import EMDAutoencoder
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
@@ -20,7 +20,7 @@ from skemd.study import rst_table
 LINKS = (2, 3, 4, 5)
 # Trainings that choose anything use seeds below 1000.
 SEED = 1000
-N_GENERATED, TEST_FRACTION = 30_000, 0.2
+N_GENERATED = 30_000
 ALGORITHMS = {
     "Best Choice, rest dropped": lambda links: BestChoice(links),
     "Best Choice, rest shared out": lambda links: BestChoice(links, rest="even"),
@@ -61,8 +61,7 @@ def report(links=LINKS, n_generated=N_GENERATED, seed=SEED, **parameters):
         populations["real"] = load_wafers(REAL_SAMPLE)
     results, parts = {}, []
     for population, X in populations.items():
-        X = np.random.default_rng(seed).permutation(X[X.any(axis=1)])
-        test, train = np.split(X, [round(TEST_FRACTION * len(X))])
+        train, test = set_aside(X, seed)
         encoder = {
             n: _of_encoder(
                 train, test, n_output_links=n, random_state=seed, **parameters

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from benchmarks._trainings import epochs_of, set_aside
 from benchmarks.learned_emd import REAL_SAMPLE
 from skemd import EMDAutoencoder, EMDRegressor
 from skemd._autoencoder._fit import network_config
@@ -36,7 +37,6 @@ REFERENCE = "telescope"
 # Trainings that choose anything use seeds below 1000.
 SEEDS = (1000, 1001, 1002)
 N_GENERATED = 30_000
-TEST_FRACTION = 0.2
 WAFER = hgcal_wafer()
 # About 50 epochs of the generated wafers, with the settings of the example script.
 N_STEPS = 4_000
@@ -69,9 +69,7 @@ def report(n_steps=N_STEPS, n_generated=N_GENERATED, seeds=SEEDS):
     for source, make in sources.items():
         runs = {loss: [] for loss in LOSSES}
         for seed in seeds:
-            X = make(random_state=seed)
-            X = np.random.default_rng(seed).permutation(X[X.any(axis=1)])
-            test, train_wafers = np.split(X, [round(TEST_FRACTION * len(X))])
+            train_wafers, test = set_aside(make(random_state=seed), seed)
             for loss in LOSSES:
                 runs[loss].append(run(loss, train_wafers, test, n_steps, seed))
                 print(source, seed, loss, summary(runs[loss][-1]), file=sys.stderr)
@@ -88,15 +86,15 @@ def report(n_steps=N_STEPS, n_generated=N_GENERATED, seeds=SEEDS):
 
 def run(loss, train_wafers, test, n_steps, seed):
     """Train once and return held-out EMDs and times as plain values."""
-    steps_per_epoch = -(-round(0.9 * len(train_wafers)) // SETTINGS["batch_size"])
-    epochs = max(2, round(n_steps / steps_per_epoch))
+    epochs = epochs_of(len(train_wafers), n_steps, SETTINGS["batch_size"])
     autoencoder = EMDAutoencoder(epochs=epochs, patience=epochs, **SETTINGS)
     images_of = functools.partial(encoder_images, layout=WAFER.layout("8x8"))
     rng = np.random.RandomState(seed)
     config = network_config(autoencoder, NetworkInputs(WAFER.layout("8x8")))
     network = Network.untrained(build_autoencoder, config, seeds_from(rng))
     watch = Watch(network, images_of(test), test)
-    # What EMDAutoencoder.fit does, but for the watch.
+    # What EMDAutoencoder.fit does, but for the watch, and for components that die,
+    # which stay dead here.
     train(
         network.model,
         LazyRows(images_of, train_wafers),

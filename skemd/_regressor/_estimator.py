@@ -48,8 +48,6 @@ __all__ = ["EMDRegressor"]
 
 # Squared errors fall further than distances do.
 _MOST_IMPROVEMENT = 0.1
-
-
 # Steps of a training whose number of epochs is not given.
 N_STEPS = 24_000
 
@@ -93,8 +91,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
     augment : bool, default=True
         Whether to turn and mirror pairs at random by the geometry's symmetries.
     epochs : int or None, default=None
-        Passes over the pairs. None for as many as make 24,000 steps, but at most 400,
-        since few pairs are only overfitted by more.
+        Passes over the pairs. None for as many as make 24,000 steps, but at most 400.
     batch_size : int, default=125
         Pairs per step.
     learning_rate : float, default=0.002

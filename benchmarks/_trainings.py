@@ -1,0 +1,43 @@
+"""What the benchmarks of trained encoders share: wafers set aside, and epochs."""
+
+import numpy as np
+
+TEST_FRACTION = 0.2
+
+
+def set_aside(X, seed):
+    """Split the wafers with charge, in random order.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, 48)
+        Wafers, charges in any unit.
+    seed : int
+        Determines the order.
+
+    Returns
+    -------
+    train, test : ndarray of shape (n, 48)
+        Wafers to train on, and a fifth of all that is set aside.
+    """
+    X = np.random.default_rng(seed).permutation(X[X.any(axis=1)])
+    test, train = np.split(X, [round(TEST_FRACTION * len(X))])
+    return train, test
+
+
+def epochs_of(n_wafers, n_steps, batch_size):
+    """Return the epochs of so many steps, at least two.
+
+    Parameters
+    ----------
+    n_wafers : int
+        Number of wafers in fit, a tenth of which is set aside for early stopping.
+    n_steps, batch_size : int
+        Steps of the training, and wafers a step.
+
+    Returns
+    -------
+    n_epochs : int
+        Whole epochs.
+    """
+    return max(2, round(n_steps / -(-round(0.9 * n_wafers) // batch_size)))
