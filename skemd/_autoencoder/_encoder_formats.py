@@ -10,13 +10,13 @@ from skemd._number_formats._fixed_point import FixedPoint
 from skemd._number_formats._links import (
     CHIP_ACCUMULATOR,
     CHIP_INPUT,
-    CHIP_WEIGHT_BITS,
+    CHIP_WEIGHTS,
     LINK_FORMATS,
     N_COMPONENTS,
     room_for_code,
 )
+from skemd.firmware._chip._encoder_arithmetic import chip_layout
 from skemd.firmware._chip._front_end import FRONT_ENDS
-from skemd.geometry import hgcal_wafer
 
 __all__ = [
     "FORMATS",
@@ -40,14 +40,13 @@ _FORMAT_PARAMETERS = (
 )
 # float32 is exact for whole numbers of up to so many bits.
 FLOAT32_BITS = 24
-# What ECON-T's encoder is made of, as the estimator's parameters; and its layout.
+# What ECON-T's encoder is made of, as the estimator's parameters.
 _CHIP_SHAPE = {
     "n_components": N_COMPONENTS,
     "n_filters": 8,
     "kernel_size": 3,
     "strides": 2,
 }
-_CHIP_LAYOUT = "8x8"
 _OR_EXACT = "or pass arithmetic='exact', which rounds each sum once, in any format."
 
 
@@ -90,7 +89,7 @@ def encoder_formats(
         check_number(n_output_links, "n_output_links", low=2, high=5, integer=True)
         if latent_bits is None:
             latent_bits = LINK_FORMATS[n_output_links].bits
-        weight_bits = CHIP_WEIGHT_BITS if weight_bits is None else weight_bits
+        weight_bits = CHIP_WEIGHTS.bits if weight_bits is None else weight_bits
         input_bits = CHIP_INPUT if input_bits is None else input_bits
         if accumulator_bits is None and arithmetic == "exact":
             accumulator_bits = CHIP_ACCUMULATOR
@@ -139,13 +138,8 @@ def checked_roundings(autoencoder):
     arithmetic = autoencoder.arithmetic if has_links else "exact"
     parameters = {name: getattr(autoencoder, name) for name in _FORMAT_PARAMETERS}
     formats = encoder_formats(**parameters, arithmetic=arithmetic)
-    for name, expected in _CHIP_SHAPE.items() if arithmetic == "chip" else ():
-        found = getattr(autoencoder, name)
-        if found != expected:
-            raise ValueError(
-                f"n_output_links trains the encoder of the chip, which has {name}="
-                f"{expected}; got {name}={found}. Leave it at that, {_OR_EXACT}"
-            )
+    if arithmetic == "chip":
+        _check_chip_shape(autoencoder)
     return arithmetic, formats
 
 
@@ -164,18 +158,28 @@ def check_chip_layout(layout, geometry):
     ValueError
         If they lie otherwise.
     """
-    if layout != hgcal_wafer().layout(_CHIP_LAYOUT):
+    if layout != chip_layout():
         raise ValueError(
             "n_output_links trains the encoder of the chip, which sees the wafer's 48 "
-            f"trigger cells in the layout {_CHIP_LAYOUT!r}; got images of shape "
+            f"trigger cells in the layout '8x8'; got images of shape "
             f"{layout.shape} of the {geometry.name} geometry. Pass wafers in rows of "
-            f"cells, layout={_CHIP_LAYOUT!r} and geometry='wafer', {_OR_EXACT}"
+            f"cells, layout='8x8' and geometry='wafer', {_OR_EXACT}"
         )
+
+
+def _check_chip_shape(autoencoder):
+    for name, expected in _CHIP_SHAPE.items():
+        found = getattr(autoencoder, name)
+        if found != expected:
+            raise ValueError(
+                f"n_output_links trains the encoder of the chip, which has {name}="
+                f"{expected}; got {name}={found}. Leave it at that, {_OR_EXACT}"
+            )
 
 
 def _check_chip_formats(formats):
     expected = {
-        "weight_format": ("weight_bits", FixedPoint(CHIP_WEIGHT_BITS, 0)),
+        "weight_format": ("weight_bits", CHIP_WEIGHTS),
         "input_format": ("input_bits", CHIP_INPUT),
         "accumulator_format": ("accumulator_bits", None),
     }

@@ -326,7 +326,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if inputs.front_end is not None:
             # Charges beyond the chip's counts are found before any work.
             map_chunks(lambda chunk: inputs.sent_sums(X[chunk]), len(X))
-        inputs.warn_of_units(X, sends_sum=encodes_sum(self, arithmetic))
+        sends_sum = encodes_sum(self, arithmetic)
+        inputs.warn_of_units(X, sends_sum)
         n_products = products_per_sum(
             layout.shape, self.n_filters, self.kernel_size, self.strides
         )
@@ -350,7 +351,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             links = self.n_output_links
             self.n_output_links_ = None if links is None else int(links)
             self._returns_images = layout_name is not None
-            self._encodes_sum = encodes_sum(self, arithmetic)
+            self._encodes_sum = sends_sum
             self._n_features_out = self.n_components + self._encodes_sum
             # A regressor that was fitted here has warned by itself.
             self._interruption = result.interruption or getattr(

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from skemd._input._scaling import encoder_images, row_sums, truncated_pixels
+from skemd._input._scaling import encoder_images, row_sums
 from skemd._input._units import warn_unless_counts
 from skemd._number_formats._links import MODULE_SUM
 from skemd.firmware._chip._front_end import (
@@ -107,7 +107,8 @@ class NetworkInputs:
         images : ndarray of float32 of shape (n_samples, height, width, channels)
             Each wafer divided by the power of two at or below its sum.
         """
-        return self._images(seen_charges(X, self.front_end))
+        seen = seen_charges(X, self.front_end)
+        return encoder_images(seen, self.layout, self.arithmetic)
 
     def sent_sums(self, X):
         """Return the sums of wafers as the chip sends them, 5E4M decoded.
@@ -139,7 +140,7 @@ class NetworkInputs:
             The images; with conditions rows of a flattened image and these.
         """
         seen = seen_charges(X, self.front_end)
-        images = self._images(seen)
+        images = encoder_images(seen, self.layout, self.arithmetic)
         if not self.tells_sum:
             return images
         conditions = self.conditions(_sent(seen))
@@ -183,11 +184,6 @@ class NetworkInputs:
             return sums
         empty_cell = pedestal(FRONT_ENDS[self.front_end])
         return np.maximum(sums - self.layout.n_cells * empty_cell, empty_cell)
-
-    def _images(self, seen):
-        if self.arithmetic == "chip":
-            return self.layout.apply(truncated_pixels(seen))
-        return encoder_images(seen, self.layout)
 
 
 def encodes_sum(autoencoder, arithmetic):

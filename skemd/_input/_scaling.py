@@ -84,28 +84,30 @@ def truncated_pixels(X):
     pixels : ndarray of float32 of shape (n_samples, n_cells)
         Whole multiples of 1/128 below 2.
     """
-    _, exponent = np.frexp(row_sums(X)[:, None])
     # In the type of the charges, since single precision might round up.
-    steps = np.floor(np.ldexp(X, _PIXEL_BITS + 1 - exponent))
+    steps = np.floor(np.ldexp(scaled(X, "msb"), _PIXEL_BITS))
     return np.ldexp(steps.astype(np.float32), -_PIXEL_BITS)
 
 
-def encoder_images(X, layout):
-    """Return wafers as the images that an autoencoder's network takes.
+def encoder_images(X, layout, arithmetic="exact"):
+    """Return wafers as the images that an encoder takes.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_cells)
+    X : ndarray of float of shape (n_samples, n_cells)
         Charges in any unit, not negative.
     layout : Layout
-        How the cells lie in the images.
+        How cells lie in the images.
+    arithmetic : {"exact", "chip"}, default="exact"
+        Whether pixels keep all bits, or are rounded down to 1/128 as by the chip.
 
     Returns
     -------
     images : ndarray of float32 of shape (n_samples, height, width, channels)
         Each wafer divided by the power of two at or below its sum.
     """
-    return layout.apply(to_leading_bit(X))
+    scale = truncated_pixels if arithmetic == "chip" else to_leading_bit
+    return layout.apply(scale(X))
 
 
 def row_sums(X):

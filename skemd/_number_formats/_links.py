@@ -9,7 +9,7 @@ __all__ = [
     "CHIP_ACCUMULATOR",
     "CHIP_INPUT",
     "CHIP_SUMS",
-    "CHIP_WEIGHT_BITS",
+    "CHIP_WEIGHTS",
     "CODE_BITS",
     "CONV_FRACTION_BITS",
     "DENSE_FRACTION_BITS",
@@ -67,7 +67,7 @@ LINK_FORMATS = {
 }
 
 # The encoder's other formats, which do not depend on the number of links.
-CHIP_WEIGHT_BITS = 6
+CHIP_WEIGHTS = FixedPoint(6, 0)
 CHIP_INPUT = FixedPoint(8, 1, signed=False)
 CHIP_ACCUMULATOR = FixedPoint(11, 3)
 # Bits after the binary point that ECON-T keeps of each product: of the convolution and

@@ -25,8 +25,10 @@ from skemd._input._units import MOST_COUNTS, warn_unless_counts
 from skemd._input._wafers import is_lenient, validated_cells
 from skemd.firmware._chip._econt import EconT
 from skemd.firmware._chip._front_end import (
+    FRONT_ENDS,
     dropped_by_input,
     largest_input,
+    pedestal,
     seen_by_chip,
 )
 from skemd.firmware._chip._settings import ChipSettings
@@ -226,7 +228,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             )
         settings = ChipSettings(
             n_links=self.n_output_links,
-            high_density=self.front_end == "HD",
+            high_density=self._high_density,
             drop_lsb=self._dropped,
             **self._chip_settings(caller),
         )
@@ -269,7 +271,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             self.n_output_links, "n_output_links", low=1, high=MOST_LINKS, integer=True
         )
         if self.front_end is not None:
-            check_choice(self.front_end, "front_end", ("LD", "HD", None))
+            check_choice(self.front_end, "front_end", (*FRONT_ENDS, None))
         if self.dropped_bits is not None:
             check_number(
                 self.dropped_bits,
@@ -281,23 +283,25 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         check_flag(self.half_lsb, "half_lsb")
 
     @property
+    def _high_density(self):
+        return FRONT_ENDS.get(self.front_end, False)
+
+    @property
     def _dropped(self):
         """How many bits of a charge are dropped before it is encoded."""
         if self.dropped_bits is None:
-            return dropped_by_input(self.front_end == "HD")
+            return dropped_by_input(self._high_density)
         return self.dropped_bits
 
     @property
     def _pedestal(self):
         """What the chip reads of a cell without charge, in counts."""
-        if self.front_end is None:
-            return 0
-        return int(seen_by_chip(np.int64(0), self.front_end == "HD"))
+        return 0 if self.front_end is None else pedestal(self._high_density)
 
     def _calq(self, X, method):
         """Return checked charges as the chip has them behind its front end."""
-        caller, high_density = f"{type(self).__name__}.{method}", self.front_end == "HD"
-        most = MOST_COUNTS if self.front_end is None else largest_input(high_density)
-        warn_unless_counts(X, caller, most_counts=most)
+        passes = self.front_end is not None
+        most = largest_input(self._high_density) if passes else MOST_COUNTS
+        warn_unless_counts(X, f"{type(self).__name__}.{method}", most_counts=most)
         counts = np.floor(np.minimum(X, _SATURATED)).astype(np.int64)
-        return counts if self.front_end is None else seen_by_chip(counts, high_density)
+        return seen_by_chip(counts, self._high_density) if passes else counts

@@ -4,7 +4,7 @@ import numpy as np
 
 from skemd._checks import check_choice
 from skemd._input._same_padding import output_grid
-from skemd._input._scaling import encoder_images, truncated_pixels
+from skemd._input._scaling import encoder_images
 from skemd._input._wafers import as_wafers
 from skemd._number_formats._links import CHIP_SUMS, CODE_BITS
 from skemd.firmware._arithmetic import (
@@ -14,7 +14,7 @@ from skemd.firmware._arithmetic import (
     patches,
     to_format,
 )
-from skemd.firmware._chip._encoder_arithmetic import encode_images
+from skemd.firmware._chip._encoder_arithmetic import chip_layout, encode_images
 from skemd.firmware._chip._encoder_weights import WEIGHT_SHAPES, EncoderWeights
 from skemd.firmware._chip._front_end import FRONT_ENDS, seen_charges
 from skemd.firmware._encoder_formats import chip_formats, exact_formats
@@ -296,9 +296,7 @@ class IntegerEncoder:
 
     def _images(self, cells):
         seen = seen_charges(cells, self.front_end)
-        if self.arithmetic == "chip":
-            return self.layout.apply(truncated_pixels(seen))
-        return encoder_images(seen, self.layout)
+        return encoder_images(seen, self.layout, self.arithmetic)
 
     def _encoded(self, images):
         pixels = self.input_format.to_integers(images, self.rounding)
@@ -377,7 +375,7 @@ class IntegerEncoder:
                 "layout must be a skemd.geometry.Layout or None; got "
                 f"{type(layout).__name__}."
             )
-        if self.arithmetic == "chip" and layout != hgcal_wafer().layout("8x8"):
+        if self.arithmetic == "chip" and layout != chip_layout():
             raise ValueError(
                 "The chip sees the wafer's 48 trigger cells in the layout '8x8'; got "
                 f"another one of shape {layout.shape}. Leave layout out, or pass "

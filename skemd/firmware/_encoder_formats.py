@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from skemd._checks import check_choice
 from skemd._number_formats._fixed_point import ROUNDINGS, FixedPoint
-from skemd._number_formats._links import CHIP_INPUT, CHIP_WEIGHT_BITS, LINK_FORMATS
+from skemd._number_formats._links import CHIP_INPUT, CHIP_WEIGHTS, LINK_FORMATS
 
 __all__ = ["EncoderFormats", "chip_formats", "exact_formats"]
 
 _CHIP = {
     "input_format": CHIP_INPUT,
-    "weight_format": FixedPoint(CHIP_WEIGHT_BITS, 0),
+    "weight_format": CHIP_WEIGHTS,
     "accumulator_format": None,
     "rounding": "floor",
 }
@@ -73,14 +73,8 @@ def chip_formats(
             f"{latent}. Pass FixedPoint(bits, 1, signed=False) with at most "
             f"{longest.bits} bits, or arithmetic='exact'."
         )
-    chip = _CHIP
-    return EncoderFormats(
-        chip["input_format"],
-        chip["weight_format"],
-        (None, None),
-        latent,
-        chip["rounding"],
-    )
+    no_sums = (None, None)
+    return EncoderFormats(CHIP_INPUT, CHIP_WEIGHTS, no_sums, latent, _CHIP["rounding"])
 
 
 def exact_formats(

@@ -1,7 +1,6 @@
 """A folder with everything that an engineer needs to put an encoder on the chip."""
 
 import json
-import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from skemd import __version__
 from skemd._extras import import_extra
 from skemd._input._wafers import as_wafers
+from skemd._warnings import warn_user
 from skemd.firmware._chip._econt import EconT
 from skemd.firmware._chip._word_files import write_words
 from skemd.firmware._encoder import IntegerEncoder
@@ -127,9 +127,7 @@ def export(fitted, folder, X):
             (staging / name).write_text(text, encoding="utf-8")
     if left_out:
         (reason,) = set(left_out.values())
-        warnings.warn(
-            f"export leaves out {', '.join(left_out)}. {reason}", stacklevel=2
-        )
+        warn_user(f"export leaves out {', '.join(left_out)}. {reason}")
     return manifest
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from skemd.geometry import hgcal_wafer
 
 __all__ = [
+    "chip_layout",
     "encode_images",
     "encode_wafers",
     "pixels_of",
@@ -33,6 +34,11 @@ _PIXEL_BITS = 7
 _LARGEST_CODE = 511
 
 
+def chip_layout():
+    """Return how the wafer's trigger cells lie in the encoder's images."""
+    return hgcal_wafer().layout("8x8")
+
+
 @functools.cache
 def trigger_cells():
     """Return which trigger cell has to lie where behind the multiplexer.
@@ -45,7 +51,7 @@ def trigger_cells():
     cells : ndarray of int of shape (48,)
         For each cell behind the multiplexer the trigger cell of the wafer.
     """
-    layout = hgcal_wafer().layout("8x8")
+    layout = chip_layout()
     images = layout.apply(np.arange(layout.n_cells, dtype=np.float64)[None])
     rows = images.reshape(_SIDE, _SIDE)
     cells = np.concatenate([rows[:4].ravel(), rows[4:, :4].ravel()]).astype(np.int64)
