@@ -13,6 +13,7 @@ from engines import skip_without_simplex
 from skemd.distance import _exact, emd, paired_emd, paired_potentials, pairwise_emd
 from skemd.distance._solvers import SOLVERS
 from skemd.geometry import Geometry, grid, hgcal_wafer, line
+from skemd.metrics import mean_emd
 
 GROUND = hgcal_wafer().ground_distance
 FUNCTIONS = [paired_emd, pairwise_emd, paired_potentials]
@@ -446,6 +447,12 @@ def test_sparse_matrices_are_refused_with_the_cure(function):
 def test_sides_of_different_length_do_not_pair(function):
     with pytest.raises(ValueError, match=r"got 3 and 2 wafers\. Use pairwise_emd"):
         function(np.ones((3, 48)), np.ones((2, 48)))
+
+
+@pytest.mark.parametrize("function", [paired_emd, mean_emd])
+def test_lengths_are_compared_before_millions_of_rows_are_read(function):
+    with pytest.raises(ValueError, match=r"got 3 and 2 wafers"):
+        function(np.full((3, 48), np.nan), np.ones((2, 48)))
 
 
 def test_emd_takes_one_wafer_on_each_side():

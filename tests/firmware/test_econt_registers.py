@@ -463,7 +463,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(ValueError, match="is not a regular file"):
         EconT.from_registers(tmp_path)
     chip = EconT(ChipSettings("repeater"))
-    with pytest.raises(ValueError, match="is no regular file and will not be replaced"):
+    with pytest.raises(ValueError, match="is a folder and will not be replaced"):
         chip.write_registers(tmp_path)
     with pytest.raises(ValueError, match="missing does not exist"):
         chip.write_registers(tmp_path / "missing" / "init.yaml")

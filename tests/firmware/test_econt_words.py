@@ -164,19 +164,26 @@ def test_what_is_no_file_is_neither_read_nor_replaced(tmp_path):
     os.mkfifo(pipe)
     with pytest.raises(ValueError, match="is not a regular file"):
         read_words(pipe)
-    with pytest.raises(ValueError, match="is no regular file and will not be replaced"):
+    with pytest.raises(ValueError, match="is not a regular file and will not"):
         write_words(pipe, np.zeros((1, 12), dtype=int))
     with pytest.raises(ValueError, match="missing does not exist"):
         write_words(tmp_path / "missing" / "words.csv", np.zeros((1, 12), dtype=int))
 
 
-def test_a_link_is_replaced_and_not_followed(tmp_path):
-    target, link = tmp_path / "target", tmp_path / "words.csv"
+def test_links_and_names_that_break_lines_are_refused(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("precious")
     link.symlink_to(target)
-    write_words(link, np.zeros((1, 12), dtype=int))
+    chip = EconT(ChipSettings("repeater"))
+    for write in (chip.write_registers, lambda path: write_words(path, [[0] * 12])):
+        with pytest.raises(ValueError, match=r"link is a link to .*target"):
+            write(link)
+        with pytest.raises(ValueError, match="has line breaks or control characters"):
+            write(tmp_path / "a\nb")
+    with pytest.raises(ValueError, match="has line breaks or control characters"):
+        read_words(tmp_path / "a\x1bb")
     assert target.read_text() == "precious"
-    assert not link.is_symlink()
+    assert link.is_symlink()
 
 
 def test_nothing_is_half_written(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from skemd.firmware import (
     export_onnx,
     write_verification_vectors,
 )
+from skemd.firmware._folders import staged_folder
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has other links, and no named pipes"
@@ -134,6 +135,23 @@ def test_an_onnx_file_may_lie_beside_links(outside, tmp_path):
         "link",
         "outside",
     }
+
+
+def test_a_folder_that_is_swapped_for_a_link_meanwhile_is_refused(outside, tmp_path):
+    folder = tmp_path / "chip"
+    folder.mkdir()
+
+    def swap_while_writing():
+        with staged_folder(folder) as staging:
+            (staging / "precious.txt").write_text("ours")
+            folder.rename(tmp_path / "moved")
+            folder.symlink_to(outside)
+            # As a hostile process would that knows the name.
+            shutil.copytree(tmp_path / "moved" / staging.parent.name, staging.parent)
+
+    with pytest.raises(OSError, match="another folder or a link has taken its place"):
+        swap_while_writing()
+    assert (outside / "precious.txt").read_text() == "precious"
 
 
 @every_writer

@@ -27,11 +27,12 @@ def make_cases(folder, options):
 
 
 def solve_for_a_second(simplex, file, rng):
-    """Call the solver as often as goes, and say that the writers have met it."""
+    """Call the solver for a second at least, and until the writers have met it."""
     outcomes = {"solved": 0, "refused": 0}
     with changing_arrays(file, seed=int(rng.integers(2**32))) as arrays:
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        start = time.monotonic()
+        # A busy machine gives the writers no turn for seconds.
+        while time.monotonic() < start + (1 if min(outcomes.values()) else 60):
             outcomes[call(simplex, rng, arrays)] += 1
     check(f"some calls are refused, others are not: {outcomes}", min(outcomes.values()))
     return "with calls solved and calls refused"

@@ -254,6 +254,7 @@ def half_done(tmp_path_factory):
     import skemd._training._history as history
     from skemd._backend import keras, weights_of
     from skemd._training._options import TrainingOptions
+    from skemd._training._step import TrainStep
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     options = TrainingOptions.of(tiny_regressor(), 10, n_steps=1)
@@ -263,7 +264,12 @@ def half_done(tmp_path_factory):
         with checkpoint_in(folder) as checkpoint:
             checkpoint.write("training", state)
             one = history.History(model, options, checkpoint, "training")
-            return one.resume(rng)
+            stepper = TrainStep(model, mean_square, keras.optimizers.SGD())
+            one.resume(stepper, rng)
+            return stepper.state()
+
+    def mean_square(y_true, y_pred):
+        return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
 
     weights = weights_of(model)
     state = {
@@ -271,7 +277,8 @@ def half_done(tmp_path_factory):
         "best": {"loss": 0.5, "epoch": 1, "weights": weights},
         "finished": False,
         "rng": np.random.RandomState(3).get_state(),
-        "steps": weights,
+        # SGD counts its steps and has a learning rate.
+        "steps": [*weights, np.array(2), np.array(0.25, np.float32)],
     }
     return state, resume
 
@@ -279,12 +286,17 @@ def half_done(tmp_path_factory):
 def test_a_state_that_is_right_is_taken(half_done):
     state, resume = half_done
     rng = np.random.RandomState(0)
-    assert len(resume(state, rng)) == 2
+    for found, expected in zip(resume(state, rng), state["steps"], strict=True):
+        np.testing.assert_array_equal(found, expected)
     assert rng.randint(2**30) == np.random.RandomState(3).randint(2**30)
 
 
 def changed_best(**changes):
     return lambda state: {**state, "best": {**state["best"], **changes}}
+
+
+def changed_losses(**losses):
+    return lambda state: {**state, "history": {**state["history"], **losses}}
 
 
 def changed_rng(place, value):
@@ -302,6 +314,12 @@ def changed_rng(place, value):
         lambda state: {**state, "history": {"loss": [1.0]}},
         lambda state: {**state, "history": {"loss": [1.0], "val_loss": [1.0, 2.0]}},
         lambda state: {**state, "history": {"loss": ["x"] * 2, "val_loss": [1.0] * 2}},
+        lambda state: {
+            **state,
+            "history": {"loss": [np.nan] * 2, "val_loss": [0.5] * 2},
+        },
+        lambda state: {**state, "steps": state["steps"][:3]},
+        lambda state: {**state, "steps": [*state["steps"][:3], np.array(np.nan)]},
         lambda state: {**state, "finished": 1},
         lambda state: {**state, "finished": True},
         lambda state: {**state, "steps": None},
@@ -309,6 +327,9 @@ def changed_rng(place, value):
         changed_best(epoch=-5),
         changed_best(epoch="x"),
         changed_best(loss="x"),
+        changed_best(loss=np.nan),
+        changed_best(loss=-1e308),
+        changed_best(epoch=0),
         changed_best(weights=[]),
         changed_best(weights=[np.zeros((2, 1)), np.full(1, np.nan)]),
         changed_best(weights=[np.zeros((2, 1)), np.zeros(1, dtype=int)]),
