@@ -16,6 +16,7 @@ from skemd._autoencoder._codes import (
     checked_codes,
     split_sums,
 )
+from skemd._autoencoder._conditions import checked_conditions, names_of_conditions
 from skemd._autoencoder._dead_components import (
     dead_components,
     warn_of_dead_components,
@@ -34,7 +35,7 @@ from skemd._autoencoder._saved import (
     FITTED_ATTRIBUTES,
     SAVED_PARAMETERS,
 )
-from skemd._checks import check_number, check_out
+from skemd._checks import check_choice, check_flag, check_number, check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import row_sums, with_sums
 from skemd._input._wafers import (
@@ -49,6 +50,7 @@ from skemd._training._options import (
     check_training_parameters,
 )
 from skemd.metrics import emd_per_wafer
+from skemd.metrics._pairs import checked_weights, weighted_mean
 
 __all__ = ["EMDAutoencoder"]
 
@@ -121,6 +123,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     strides : int, default=2
         Step of the encoder's convolution along sides of more than four pixels, so that
         both layouts of the wafer reach the dense layer as 4 x 4 images.
+    decoder : {"auto", "mirror", "residual"}, default="auto"
+        The receiver of the codes. "mirror" has the encoder's layers in reverse, as in
+        the paper. "residual" has dense layers whose outputs add up, and ends with a
+        softmax, so that a reconstruction is a distribution; the loss compares it after
+        it got the wafer's sum. "auto" is "residual" in the arithmetic of the chip, else
+        "mirror".
+    decoder_units, decoder_layers : int, default=128 and 4
+        Width and number of the residual decoder's layers before the cells.
     layout : str, default="8x8"
         Layout of the geometry in which the networks see rows of cells; images keep
         their layout. For any other geometry the names of the wafer's layouts stand for
@@ -140,6 +150,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Stop when the loss on the wafers set aside has not improved for so many epochs.
         The learning rate falls to zero over all epochs, and the last of them improve
         most, so that a training that stops early is not at its best. None runs all.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit, or of the file from
+        which the estimator was loaded, instead of new ones. The networks must be the
+        same. A peak learning rate of a tenth of the default keeps what was learned.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, split and order.
     verbose : int, default=0
@@ -181,6 +195,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "loss" and "val_loss" for each epoch.
     n_iter_ : int
         Epochs that were run.
+    n_conditions_in_ : int
+        Numbers that the decoder is told by the argument `conditions`.
+    condition_names_ : ndarray of str or None
+        Their names, if they were the columns of a DataFrame.
     typical_sum_ : float
         Median charge of the wafers in fit, in the unit of `X`.
     geometry_ : Geometry
@@ -209,8 +227,12 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     (500, 16)
     """
 
-    # Pipelines and searches should not route `out` as metadata.
-    __metadata_request__predict: ClassVar = {"out": UNUSED}
+    # Pipelines and searches route conditions to the one step that knows them, and do
+    # not route `out`.
+    __metadata_request__fit: ClassVar = {"conditions": True}
+    __metadata_request__predict: ClassVar = {"conditions": True, "out": UNUSED}
+    __metadata_request__inverse_transform: ClassVar = {"conditions": True}
+    __metadata_request__score: ClassVar = {"conditions": True}
     _fitted_attributes: ClassVar = FITTED_ATTRIBUTES
     _saved_parameters: ClassVar = SAVED_PARAMETERS
     _run_parameters: ClassVar = RUN_PARAMETERS
@@ -235,6 +257,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_filters=8,
         kernel_size=3,
         strides=2,
+        decoder="auto",
+        decoder_units=128,
+        decoder_layers=4,
         layout="8x8",
         epochs=None,
         batch_size=250,
@@ -242,6 +267,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         validation_fraction=0.1,
         early_stopping=True,
         patience=None,
+        warm_start=False,
         random_state=None,
         verbose=0,
         n_jobs=None,
@@ -264,6 +290,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.n_filters = n_filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.decoder = decoder
+        self.decoder_units = decoder_units
+        self.decoder_layers = decoder_layers
         self.layout = layout
         self.epochs = epochs
         self.batch_size = batch_size
@@ -271,13 +300,14 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.patience = patience
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
         self.n_jobs = n_jobs
         self.checkpoint_dir = checkpoint_dir
         self.geometry = geometry
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, conditions=None):
         """Train encoder and decoder on wafers.
 
         Parameters
@@ -286,6 +316,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             Charges in any unit.
         y : None
             Ignored.
+        conditions : array-like of shape (n_samples, n_conditions) or None, default=None
+            What the receiver knows of each wafer beside its code, of order one, such as
+            :func:`skemd.datasets.wafer_conditions` gives it. The decoder is told it,
+            and needs it from then on. The names of a DataFrame's columns are kept.
 
         Returns
         -------
@@ -318,9 +352,11 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X, geometry, layout_name = validated_cells(
             self, X, geometry=self.geometry, reset=True
         )
-        (X,) = without_empty(X.any(axis=1), "EMDAutoencoder", X)
+        names = names_of_conditions(conditions)
+        given = checked_conditions(conditions, len(X), "EMDAutoencoder.fit")
+        X, given = without_empty(X.any(axis=1), "EMDAutoencoder", X, given)
         layout = resolve_layout(geometry, layout_name or self.layout)
-        inputs = NetworkInputs.asked_for(self, layout, arithmetic)
+        inputs = NetworkInputs.asked_for(self, layout, arithmetic, given.shape[1])
         if arithmetic == "chip":
             check_chip_layout(layout, geometry)
         if inputs.front_end is not None:
@@ -332,9 +368,16 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             layout.shape, self.n_filters, self.kernel_size, self.strides
         )
         check_exact(formats, *n_products)
-        with checkpoint_of(self, geometry, layout=layout, X=X) as checkpoint:
+        start = self.network_ if self.warm_start and hasattr(self, "network_") else None
+        data = {
+            "layout": layout,
+            "X": X,
+            "conditions": given,
+            "start": None if start is None else start.weights,
+        }
+        with checkpoint_of(self, geometry, **data) as checkpoint:
             network, result, codes, regressor = trained_network(
-                self, X, formats, geometry, inputs, checkpoint
+                self, X, given, formats, geometry, inputs, checkpoint, start
             )
             self.network_ = network
             self.history_ = result.history
@@ -342,6 +385,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self.emd_regressor_ = regressor
             self.dead_components_ = dead_components(codes)
             self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
+            self.n_conditions_in_ = given.shape[1]
+            self.condition_names_ = names
             self.geometry_ = geometry
             self.layout_ = layout
             for name, number_format in formats.items():
@@ -385,13 +430,15 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X = self._validated(X, self._encodes_sum)
         return map_chunks(lambda chunk: self._encoded(X[chunk]), len(X))
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X, *, conditions=None):
         """Decode codes to wafers with the typical charge of the wafers in `fit`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
             Codes, as `transform` gives them, with the sums if codes end with them.
+        conditions : array-like of shape (n_samples, n_conditions) or None, default=None
+            As in `fit`.
 
         Returns
         -------
@@ -404,20 +451,24 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         codes = checked_codes(X, self, self._n_features_out)
+        given = self._checked_conditions(conditions, codes, "inverse_transform")
         sums = np.full(len(codes), self.typical_sum_)
         if self._encodes_sum:
             codes, sums = split_sums(codes)
         return map_chunks(
-            lambda chunk: self._decoded(codes[chunk], sums[chunk]), len(codes)
+            lambda chunk: self._decoded(codes[chunk], sums[chunk], given[chunk]),
+            len(codes),
         )
 
-    def predict(self, X, *, out=None):
+    def predict(self, X, *, conditions=None, out=None):
         """Encode and decode wafers, and give each its own total charge.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images of a known layout
             Charges in any unit.
+        conditions : array-like of shape (n_samples, n_conditions) or None, default=None
+            As in `fit`.
         out : ndarray of shape (n_samples, n_cells) or None, default=None
             Where to put the wafers, in the unit of `X`, such as a memory map; None for
             a new array of float64.
@@ -430,14 +481,15 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
+        given = self._checked_conditions(conditions, X, "predict")
         check_out(out, X.shape, "EMDAutoencoder.predict")
 
         def reconstructed(chunk):
-            return self._reconstructed(X[chunk], row_sums(X[chunk]))
+            return self._reconstructed(X[chunk], given[chunk], row_sums(X[chunk]))
 
         return map_chunks(reconstructed, len(X), out)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None, *, conditions=None):
         """Return minus the mean exact EMD between wafers and their reconstructions.
 
         Parameters
@@ -446,6 +498,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             Charges in any unit. Wafers without any are left out, with a warning.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the wafers in the mean; None for equal ones.
+        conditions : array-like of shape (n_samples, n_conditions) or None, default=None
+            As in `fit`.
 
         Returns
         -------
@@ -455,15 +511,19 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         check_is_fitted(self)
         X = self._validated(X)
-        (X,) = without_empty(X.any(axis=1), "EMDAutoencoder.score", X, least=1)
+        given = self._checked_conditions(conditions, X, "score")
+        sample_weight = checked_weights(sample_weight, len(X))
+        X, given, sample_weight = without_empty(
+            X.any(axis=1), "EMDAutoencoder.score", X, given, sample_weight, least=1
+        )
         options = {"geometry": self.geometry_, "n_jobs": self.n_jobs}
 
         def distances(chunk):
             # With unit sums, since tiny charges would underflow in their own unit.
-            found = self._reconstructed(X[chunk], np.ones(len(X[chunk])))
+            found = self._reconstructed(X[chunk], given[chunk], np.ones(len(X[chunk])))
             return emd_per_wafer(X[chunk], found, empty_pred="even", **options)
 
-        return -float(map_chunks(distances, len(X)).mean())
+        return -weighted_mean(map_chunks(distances, len(X)), sample_weight)
 
     @property
     def model_(self):
@@ -502,6 +562,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_training_parameters(self)
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.strides, "strides", low=1, integer=True)
+        check_choice(self.decoder, "decoder", ("auto", "mirror", "residual"))
+        check_flag(self.warm_start, "warm_start")
+        for name in ("decoder_units", "decoder_layers"):
+            check_number(getattr(self, name), name, low=1, integer=True)
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
         return checked_roundings(self)
 
@@ -509,7 +573,17 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _inputs(self):
         """How wafers become inputs of the fitted network."""
         tells_sum = self._encodes_sum and self.arithmetic_ == "chip"
-        return NetworkInputs(self.layout_, self.arithmetic_, self.front_end_, tells_sum)
+        return NetworkInputs(
+            self.layout_,
+            self.arithmetic_,
+            self.front_end_,
+            tells_sum,
+            self.n_conditions_in_,
+        )
+
+    def _checked_conditions(self, conditions, rows, method):
+        caller = f"EMDAutoencoder.{method}"
+        return checked_conditions(conditions, len(rows), caller, self)
 
     def _validated(self, X, sends_sum=False):
         X, _, _ = validated_cells(self, X, geometry=self.geometry_, reset=False)
@@ -526,9 +600,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             return codes
         return np.column_stack([codes, inputs.sent_sums(X).astype(np.float32)])
 
-    def _decoded(self, codes, sums):
+    def _decoded(self, codes, sums, given):
         inputs = self._inputs
-        rows = np.column_stack([codes, inputs.conditions(sums)])
+        rows = np.column_stack([codes, inputs.conditions(sums, given)])
         images = self.network_.predict(rows, DECODER)
         check_decoded(images, codes)
         if self._encodes_sum:
@@ -536,5 +610,5 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         cells = with_sums(self.layout_.invert(images), sums)
         return self.layout_.apply(cells) if self._returns_images else cells
 
-    def _reconstructed(self, X, sums):
-        return with_sums(self.network_.predict(self._inputs(X)), sums)
+    def _reconstructed(self, X, given, sums):
+        return with_sums(self.network_.predict(self._inputs(X, given)), sums)

@@ -5,6 +5,7 @@ import functools
 from skemd._autoencoder._loss import autoencoder_loss, name_of_loss
 from skemd._autoencoder._network import ENCODER, build_autoencoder
 from skemd._autoencoder._quantization import train_quantized
+from skemd._backend import keras
 from skemd._input._scaling import to_leading_bit
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
@@ -18,7 +19,9 @@ __all__ = ["N_STEPS", "network_config", "trained_network"]
 N_STEPS = 12_000
 
 
-def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
+def trained_network(
+    autoencoder, X, given, formats, geometry, inputs, checkpoint, start
+):
     """Train the network of an autoencoder.
 
     Parameters
@@ -27,6 +30,8 @@ def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
         The estimator, whose parameters have been checked.
     X : ndarray of shape (n_samples, n_cells)
         Wafers with charge, in any unit.
+    given : ndarray of shape (n_samples, n_given)
+        What the user tells the decoder.
     formats : dict of str to FixedPoint or None
         The formats of the encoder's stages.
     geometry : Geometry
@@ -35,6 +40,8 @@ def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
         How wafers become inputs of the network.
     checkpoint : Checkpoint
         Where the training leaves its state.
+    start : Network or None
+        The network from whose weights to go on; None for new ones.
 
     Returns
     -------
@@ -49,24 +56,33 @@ def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
     """
     rng = checkpoint.random_state(autoencoder.random_state)
     loss, regressor = autoencoder_loss(autoencoder, X, geometry, rng, checkpoint)
+    config = network_config(autoencoder, inputs)
+    if config["decoder"] == "residual":
+        loss = _of_equal_sums(loss)
     # Computed for each batch, since all of them may not fit into the memory.
     cells = LazyRows(to_leading_bit, X)
     images = LazyRows(inputs.images, X)
-    config = network_config(autoencoder, inputs)
+    network = Network.untrained(build_autoencoder, config, seeds_from(rng))
+    is_rounded = False
+    if start is not None:
+        network = _going_on(start, network)
+        roundings = {**formats, "arithmetic": inputs.arithmetic}
+        is_rounded = roundings.items() <= start.config.items()
     network, result = train_quantized(
-        Network.untrained(build_autoencoder, config, seeds_from(rng)),
+        network,
         formats,
         inputs.arithmetic,
         images,
         functools.partial(
             train,
-            inputs=LazyRows(inputs, X),
+            inputs=LazyRows(inputs, X, given),
             targets=cells,
             loss=loss,
             checkpoint=checkpoint,
         ),
         TrainingOptions.of(autoencoder, len(X), N_STEPS),
         rng=rng,
+        is_rounded=is_rounded,
         float_fraction=autoencoder.float_fraction,
         label=f"EMDAutoencoder({name_of_loss(autoencoder.loss)})",
     )
@@ -76,6 +92,13 @@ def trained_network(autoencoder, X, formats, geometry, inputs, checkpoint):
 
 def network_config(autoencoder, inputs):
     """Return the builder's arguments, without the seeds and the roundings."""
+    decoder = autoencoder.decoder
+    if decoder == "auto":
+        decoder = "residual" if inputs.arithmetic == "chip" else "mirror"
+    size = {}
+    if decoder == "residual":
+        size["decoder_units"] = autoencoder.decoder_units
+        size["decoder_layers"] = autoencoder.decoder_layers
     return {
         "image_shape": inputs.layout.shape,
         "cell_to_pixel": inputs.layout.cell_to_pixel.tolist(),
@@ -84,4 +107,29 @@ def network_config(autoencoder, inputs):
         "kernel_size": autoencoder.kernel_size,
         "strides": autoencoder.strides,
         "n_conditions": inputs.n_conditions,
+        "decoder": decoder,
+        **size,
     }
+
+
+def _going_on(start, fresh):
+    """Return a network of the shape of a new one, with the weights of the last fit."""
+    shapes = [[weight.shape for weight in each.weights] for each in (start, fresh)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "warm_start=True goes on from the weights of the last fit, whose shapes "
+            f"are {shapes[0]}, but the networks would now have {shapes[1]}. Set the "
+            "parameters that shape the networks back (n_components, n_filters, "
+            "decoder, decoder_units and others, and the number of conditions), or set "
+            "warm_start=False."
+        )
+    return Network(fresh.builder, fresh.config, start.weights)
+
+
+def _of_equal_sums(loss):
+    """Return a loss that gives reconstructions of unit sum the sums of the wafers."""
+
+    def scaled(y_true, y_pred):
+        return loss(y_true, y_pred * keras.ops.sum(y_true, axis=-1, keepdims=True))
+
+    return scaled

@@ -2,7 +2,7 @@
 
 With the chip's arithmetic the encoder sees what the chip sees: charges that have passed
 the front end, in pixels of eight bits. The decoder is told beside the code what else
-the links carry: the sum of the module, as it was sent.
+the links carry, the sum of the module as it was sent, and what else the receiver knows.
 """
 
 import dataclasses
@@ -41,15 +41,18 @@ class NetworkInputs:
         Through which front end charges in counts pass before.
     tells_sum : bool, default=False
         Whether the decoder is told the sum that is sent.
+    n_given : int, default=0
+        How many numbers the user tells the decoder.
     """
 
     layout: Layout
     arithmetic: str = "exact"
     front_end: str | None = None
     tells_sum: bool = False
+    n_given: int = 0
 
     @classmethod
-    def asked_for(cls, autoencoder, layout, arithmetic):
+    def asked_for(cls, autoencoder, layout, arithmetic, n_given=0):
         """Return what an autoencoder's parameters ask for.
 
         Parameters
@@ -60,16 +63,18 @@ class NetworkInputs:
             How cells lie in the encoder's images.
         arithmetic : {"chip", "exact"}
             That of the encoder.
+        n_given : int, default=0
+            How many numbers the user tells the decoder.
 
         Returns
         -------
         inputs : NetworkInputs
-            Without front end and conditions in exact arithmetic.
+            Without front end and sum in exact arithmetic.
         """
         if arithmetic == "exact":
-            return cls(layout)
+            return cls(layout, n_given=n_given)
         tells_sum = encodes_sum(autoencoder, arithmetic)
-        return cls(layout, arithmetic, autoencoder.front_end, tells_sum)
+        return cls(layout, arithmetic, autoencoder.front_end, tells_sum, n_given)
 
     def warn_of_units(self, X, sends_sum):
         """Warn if charges have to be in counts and cannot be.
@@ -92,7 +97,7 @@ class NetworkInputs:
     @property
     def n_conditions(self):
         """How many numbers the decoder is told beside the code."""
-        return 2 if self.tells_sum else 0
+        return (2 if self.tells_sum else 0) + self.n_given
 
     def images(self, X):
         """Return the encoder's images.
@@ -126,13 +131,15 @@ class NetworkInputs:
         """
         return _sent(seen_charges(X, self.front_end))
 
-    def __call__(self, X):
+    def __call__(self, X, given):
         """Return what the whole network takes.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_cells)
             Charges; in counts if there is a front end, else in any unit.
+        given : ndarray of shape (n_samples, n_given)
+            What the user tells the decoder.
 
         Returns
         -------
@@ -141,30 +148,35 @@ class NetworkInputs:
         """
         seen = seen_charges(X, self.front_end)
         images = encoder_images(seen, self.layout, self.arithmetic)
-        if not self.tells_sum:
+        if self.n_conditions == 0:
             return images
-        conditions = self.conditions(_sent(seen))
+        conditions = self.conditions(_sent(seen) if self.tells_sum else None, given)
         return np.column_stack([images.reshape(len(X), -1), conditions])
 
-    def conditions(self, sums):
-        """Return what the decoder is told of the sum.
+    def conditions(self, sums, given):
+        """Return what the decoder is told beside the code.
 
         Parameters
         ----------
-        sums : ndarray of shape (n_samples,)
+        sums : ndarray of shape (n_samples,) or None
             The sums as they were sent, in counts.
+        given : ndarray of shape (n_samples, n_given)
+            What the user tells it.
 
         Returns
         -------
         conditions : ndarray of float32 of shape (n_samples, n_conditions)
-            The logarithm, scaled to order one, and the sum over the power of two at or
-            below it, from 1 to 2, or 0 without charge.
+            If it is told the sum, its logarithm, scaled to order one, and the sum over
+            the power of two at or below it, from 1 to 2, or 0 without charge; then what
+            is given.
         """
+        given = np.asarray(given, dtype=np.float32)
+        if not self.tells_sum:
+            return given
         mantissa, exponent = np.frexp(np.asarray(sums, dtype=np.float64))
         log2 = np.log2(np.maximum(2 * mantissa, 1)) + np.maximum(exponent - 1, 0)
         scaled = (log2 - _TYPICAL_LOG2) / _SPREAD_LOG2
-        told = np.column_stack([scaled, 2 * mantissa]).astype(np.float32)
-        return told[:, : self.n_conditions]
+        return np.column_stack([scaled, 2 * mantissa, given]).astype(np.float32)
 
     def own_sums(self, sums):
         """Estimate wafers' own sums from those that were sent.

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from skemd import layers
+from skemd._autoencoder._decoders import mirror_decoder, residual_decoder
 from skemd._backend import keras
 from skemd._input._same_padding import output_grid
 from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
@@ -17,8 +18,6 @@ __all__ = ["DECODER", "ENCODER", "build_autoencoder", "products_per_sum", "small
 ENCODER, DECODER = "encoder", "decoder"
 # Sides of so many pixels or fewer are not strided over.
 _MIN_STRIDED_SIDE = 4
-# Mean sum of wafers divided by the power of two at or below their sum.
-_TYPICAL_SUM = 1.5
 
 
 def build_autoencoder(
@@ -36,6 +35,9 @@ def build_autoencoder(
     latent_format=None,
     arithmetic="exact",
     n_conditions=0,
+    decoder="mirror",
+    decoder_units=None,
+    decoder_layers=None,
 ):
     """Build the encoder for the chip and the decoder behind the link.
 
@@ -68,6 +70,10 @@ def build_autoencoder(
         of the sums are needed.
     n_conditions : int, default=0
         Numbers that the decoder is told beside the code.
+    decoder : {"mirror", "residual"}, default="mirror"
+        The encoder's layers in reverse, or residual layers and a softmax.
+    decoder_units, decoder_layers : int or None, default=None
+        The size of the residual one.
 
     Returns
     -------
@@ -98,11 +104,17 @@ def build_autoencoder(
         latent_format=latent_format,
         arithmetic=arithmetic,
     )
-    mean_charge = _TYPICAL_SUM / len(cell_to_pixel)
-    n_inputs = n_components + n_conditions
-    decoder = _decoder(
-        image_shape, small_shape, n_inputs, kernel_size, steps, seeds, mean_charge
-    )
+    code = keras.Input((n_components + n_conditions,), name="code", **FLOAT32)
+    if decoder == "residual":
+        image = residual_decoder(
+            code, image_shape, cell_to_pixel, decoder_units, decoder_layers, seeds
+        )
+    else:
+        n_cells = len(cell_to_pixel)
+        image = mirror_decoder(
+            code, image_shape, small_shape, n_cells, kernel_size, steps, seeds
+        )
+    decoder = keras.Model(code, image, name=DECODER)
     to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **FLOAT32)
     if n_conditions == 0:
         wafer = keras.Input(image_shape, name="image", **FLOAT32)
@@ -164,41 +176,6 @@ def _encoder(
     x = _rounded_relu(x, accumulator_format, "code")
     x = _rounded(x, latent_format, "quantized_code", rounding)
     return keras.Model(image, x, name=ENCODER)
-
-
-def _decoder(
-    image_shape, small_shape, n_inputs, kernel_size, steps, seeds, mean_charge
-):
-    """Return the model from codes to images: the encoder's layers in reverse."""
-    height, width, channels = image_shape
-    code = keras.Input((n_inputs,), name="code", **FLOAT32)
-    n_units = int(np.prod(small_shape))
-    x = dense_layer(n_units, next(seeds), "dense", "relu")(code)
-    x = keras.layers.Reshape(small_shape, name="reshape", **FLOAT32)(x)
-    x = conv_layer(
-        "deconv",
-        layers.GridConv2DTranspose,
-        small_shape[2],
-        kernel_size,
-        steps,
-        "relu",
-        seeds,
-    )(x)
-    # An odd side comes back one pixel too long.
-    x = x[:, :height, :width, :]
-    x = conv_layer(
-        "pixels",
-        layers.GridConv2DTranspose,
-        channels,
-        kernel_size,
-        1,
-        "sigmoid",
-        seeds,
-        # Pixels that start at the mean charge of a cell keep the first steps from
-        # driving units into ReLU's dead side.
-        bias=keras.initializers.Constant(np.log(mean_charge / (1 - mean_charge))),
-    )(x)
-    return keras.Model(code, x, name=DECODER)
 
 
 def small_image(image_shape, strides, n_filters):

@@ -36,14 +36,24 @@ _N_IMAGES = 2_000
 
 
 def train_quantized(
-    network, formats, arithmetic, images, run, options, *, rng, float_fraction, label
+    network,
+    formats,
+    arithmetic,
+    images,
+    run,
+    options,
+    *,
+    rng,
+    float_fraction,
+    label,
+    is_rounded=False,
 ):
     """Train in floating point, then with the encoder's formats, if there are any.
 
     Parameters
     ----------
     network : Network
-        An autoencoder without formats, untrained.
+        An autoencoder without formats.
     formats : dict of str to FixedPoint or None
         The formats of the encoder's stages, by the names that the builder gives them.
     arithmetic : {"chip", "exact"}
@@ -61,6 +71,9 @@ def train_quantized(
         Part of the epochs in floating point; at least one epoch follows them.
     label : str
         How the progress bar begins.
+    is_rounded : bool, default=False
+        Whether the network has been trained with these formats before, so that there is
+        nothing to prepare, and no part in floating point.
 
     Returns
     -------
@@ -74,6 +87,8 @@ def train_quantized(
     if not any(formats.values()):
         return network, run(network, options=options, rng=rng, label=label)
     n_float = min(int(float_fraction * options.epochs), options.epochs - 1)
+    if is_rounded:
+        n_float = 0
     result = TrainingResult({})
     if n_float > 0:
         result = run(
@@ -85,8 +100,9 @@ def train_quantized(
             stage="floating_point",
         )
     weight_format, latent_format = formats["weight_format"], formats["latent_format"]
-    equalize_ranges(network, images, weight_format, latent_format, arithmetic)
-    if arithmetic == "chip":
+    if not is_rounded:
+        equalize_ranges(network, images, weight_format, latent_format, arithmetic)
+    if arithmetic == "chip" and not is_rounded:
         make_up_for_truncation(network, images[:_N_IMAGES], latent_format)
     weights = network.pull_weights().weights
     config = {**network.config, **formats, "arithmetic": arithmetic}

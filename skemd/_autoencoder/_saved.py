@@ -21,6 +21,8 @@ FITTED_ATTRIBUTES = {
     "history_": dict,
     "n_iter_": int,
     "typical_sum_": int | float,
+    "n_conditions_in_": int,
+    "condition_names_": np.ndarray | None,
     "dead_components_": np.ndarray,
     "emd_regressor_": EMDRegressor | None,
     "arithmetic_": str,
@@ -48,8 +50,12 @@ SAVED_PARAMETERS = {
     "n_filters": int,
     "kernel_size": int,
     "strides": int,
+    "decoder": str,
+    "decoder_units": int,
+    "decoder_layers": int,
     "layout": str,
     **TRAINING_PARAMETERS,
+    "warm_start": bool,
     "geometry": str | Geometry,
 }
 # What files of earlier versions lack, and what it was then.
@@ -59,4 +65,10 @@ ADDED_LATER = {
     "arithmetic_": "exact",
     "front_end_": None,
     "n_output_links_": None,
+    "n_conditions_in_": 0,
+    "condition_names_": None,
+    "decoder": "mirror",
+    "decoder_units": 128,
+    "decoder_layers": 4,
+    "warm_start": False,
 }

@@ -172,6 +172,32 @@ def as_wafers(X, name, geometry="wafer", *, allow_empty=False, dtype=np.float64)
     return X, geometry
 
 
+def check_same_length(X, Y, names, cure=""):
+    """Check that two tables have the same number of rows, as far as they tell it.
+
+    Parameters
+    ----------
+    X, Y : array-like
+        One row per wafer, checked or not.
+    names : tuple of two str
+        Their names in messages.
+    cure : str, default=""
+        What else to do about it.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    shapes = [getattr(table, "shape", ()) for table in (X, Y)]
+    if min(map(len, shapes)) < 2 or shapes[0][0] == shapes[1][0]:
+        return
+    raise ValueError(
+        f"{names[0]} and {names[1]} must pair up row by row; got {shapes[0][0]} and "
+        f"{shapes[1][0]} wafers.{cure}"
+    )
+
+
 def one_wafer(wafer, name, geometry="wafer"):
     """Check a single wafer and return its cells.
 

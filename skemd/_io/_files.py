@@ -7,7 +7,13 @@ import secrets
 import stat
 from pathlib import Path
 
-__all__ = ["check_replaceable", "check_same_folder", "left_behind_by", "replace_file"]
+__all__ = [
+    "check_printable",
+    "check_replaceable",
+    "check_same_folder",
+    "left_behind_by",
+    "replace_file",
+]
 
 # A name may have 255 bytes, and a character takes up to four of them.
 _LONGEST_START = 40
@@ -70,6 +76,7 @@ def check_replaceable(path):
         If something else is there. A link is refused because following it would change
         a file elsewhere, and replacing it would leave that file out of date.
     """
+    check_printable(path)
     try:
         mode = os.lstat(path).st_mode
     except OSError:
@@ -84,6 +91,27 @@ def check_replaceable(path):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise ValueError(
             f"{path} is {kind} and will not be replaced. Pass another path."
+        )
+
+
+def check_printable(path):
+    """Check that messages can quote a path without breaking lines or the terminal.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A path, or the name of a file.
+
+    Raises
+    ------
+    ValueError
+        If it has line breaks or control characters.
+    """
+    path = os.fspath(path)
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", str(path)):
+        raise ValueError(
+            f"The path {path!r} has line breaks or control characters. Rename the "
+            "file or the folder."
         )
 
 

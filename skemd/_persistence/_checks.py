@@ -122,6 +122,10 @@ def _check_chip(autoencoder, config):
     _check(links in known, "n_output_links_", links)
     n_conditions = autoencoder._inputs.n_conditions
     _check(config.get("n_conditions", 0) == n_conditions, "network_", config)
+    names, n_given = autoencoder.condition_names_, autoencoder.n_conditions_in_
+    _check(n_given >= 0, "n_conditions_in_", n_given)
+    is_named = names is None or (len(names) == n_given and names.dtype == object)
+    _check(is_named, "condition_names_", names)
 
 
 def _check_baseline(estimator, n_cells):

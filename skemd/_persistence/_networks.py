@@ -42,6 +42,9 @@ _CONFIG = {
     "latent_format": FixedPoint | None,
     "arithmetic": str,
     "n_conditions": int,
+    "decoder": str,
+    "decoder_units": int,
+    "decoder_layers": int,
 }
 # The largest integers in a configuration. All others count weights, and cannot be
 # larger than the largest array of weights.
@@ -50,6 +53,7 @@ _LARGEST = {
     "n_conv_layers": 100,
     "n_dense_layers": 100,
     "n_refinements": MOST_REFINEMENTS,
+    "decoder_layers": 100,
     "strides": 64,
 }
 # Rows of the batches in which networks run.

@@ -44,42 +44,43 @@ class History:
         """Number of epochs that have been run."""
         return len(self.losses["loss"])
 
-    def resume(self, rng):
-        """Take over the state that an earlier process has left.
+    def resume(self, stepper, rng):
+        """Take over the state that an earlier process has left, if there is one.
 
         Parameters
         ----------
+        stepper : TrainStep
+            Goes on from where that process stopped, unless it had finished.
         rng : numpy.random.RandomState
             Is set to the state in which that process left its own.
 
-        Returns
-        -------
-        state : list of ndarray or None
-            The state for :class:`skemd._training._step.TrainStep`; None if there is no
-            earlier state, or nothing left to do.
+        Raises
+        ------
+        ValueError
+            If the state is none of this training.
         """
         state = None if self._checkpoint is None else self._checkpoint.read(self._stage)
         if state is None:
-            return None
+            return
         with self._checkpoint.reading(self._stage):
             self._check(state)
+            if not state["finished"]:
+                stepper.restore(state["steps"])
             set_random_state(rng, state["rng"])
         self.losses, self._best = state["history"], state["best"]
         self._finished = state["finished"]
-        return state["steps"]
 
-    def add(self, values, watched):
+    def add(self, values):
         """Add an epoch.
 
         Parameters
         ----------
         values : dict of float
             A value for each list of `losses`.
-        watched : float
-            The one that decides whether the epoch is the best.
         """
         for name, value in values.items():
             self.losses[name].append(value)
+        watched = self._watched(self.losses)[-1]
         if watched < self._best["loss"] or not self._options.early_stopping:
             weights = weights_of(self._model)
             self._best = {
@@ -120,19 +121,24 @@ class History:
         """Check the state from a file before anything is set to it."""
         losses, best, finished = state["history"], state["best"], state["finished"]
         n_epochs = {len(values) for values in losses.values()}
-        numbers = [best["loss"], *(value for each in losses.values() for value in each)]
+        numbers = [value for each in losses.values() for value in each]
         is_right = (
             losses.keys() == self.losses.keys()
             and len(n_epochs) == 1
-            and all(type(number) is float for number in numbers)
+            and all(type(value) is float and np.isfinite(value) for value in numbers)
             and type(finished) is bool
             and type(best["epoch"]) is int
-            and 0 <= best["epoch"] < max(n_epochs)
+            and best["epoch"] in range(*n_epochs)
+            and best["loss"] == self._watched(losses)[best["epoch"]]
             and (state["steps"] is None) == finished
         )
         if not is_right:
             raise ValueError("its history is none")
         check_values(best["weights"], self._model.weights)
+
+    def _watched(self, losses):
+        """Return the losses that decide which epoch is the best."""
+        return losses["val_loss" if self._options.early_stopping else "loss"]
 
     def note(self):
         """Return the losses of the last epoch, for the progress bar."""

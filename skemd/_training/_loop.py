@@ -111,7 +111,8 @@ def train(
     n_steps = options.epochs * steps_per_epoch
     history = History(model, options, checkpoint, stage)
     optimizer = _optimizer(options.learning_rate, n_steps)
-    stepper = TrainStep(model, loss, optimizer, history.resume(rng))
+    stepper = TrainStep(model, loss, optimizer)
+    history.resume(stepper, rng)
     validate = _validation(model, inputs, targets, held_out, loss, batch_size)
     bar = ProgressBar(n_steps, label, options.verbose)
 
@@ -132,9 +133,8 @@ def train(
             values = {"loss": one_epoch()}
             if options.early_stopping:
                 values["val_loss"] = validate()
-            watched = list(values.values())[-1]
-            _check_finite(watched, history.n_epochs, options.learning_rate)
-            history.add(values, watched)
+            _check_finite(values, history.n_epochs, options.learning_rate)
+            history.add(values)
             if _is_time_to_revive(history.n_epochs, options.epochs) and revive():
                 stepper.load()
             history.checkpoint(stepper, rng, finished=history.is_over())
@@ -214,9 +214,10 @@ def _validation(model, inputs, targets, held_out, loss, batch_size):
     return validate
 
 
-def _check_finite(value, epoch, learning_rate):
-    if not np.isfinite(value):
-        raise FloatingPointError(
-            f"The loss became {value} in epoch {epoch + 1}. A smaller learning_rate "
-            f"than {learning_rate} usually helps."
-        )
+def _check_finite(values, epoch, learning_rate):
+    for value in values.values():
+        if not np.isfinite(value):
+            raise FloatingPointError(
+                f"The loss became {value} in epoch {epoch + 1}. A smaller "
+                f"learning_rate than {learning_rate} usually helps."
+            )

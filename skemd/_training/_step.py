@@ -160,21 +160,15 @@ class TrainStep:
         ``loss(y_true, y_pred)`` -> one value a sample, in keras.ops.
     optimizer : keras.optimizers.Optimizer
         A fresh optimizer.
-    state : list of ndarray or None, default=None
-        A result of :meth:`state` from which to go on; None to start anew.
     """
 
-    def __init__(self, model, loss, optimizer, state=None):
+    def __init__(self, model, loss, optimizer):
         optimizer.build(model.trainable_variables)
         self._variables = [
             *model.trainable_variables,
             *model.non_trainable_variables,
             *optimizer.variables,
         ]
-        if state is not None:
-            check_values(state, self._variables)
-            for variable, value in zip(self._variables, state, strict=True):
-                variable.assign(value)
         backend = keras.backend.backend()
         if backend not in _STEPS:
             raise NotImplementedError(_cannot_train(backend))
@@ -187,6 +181,13 @@ class TrainStep:
     def step(self, inputs, targets):
         """Do one step on a batch and return its loss as a scalar of the backend."""
         return self._step(inputs, targets)
+
+    def restore(self, state):
+        """Check a result of :meth:`state` that comes from a file, and go on from it."""
+        check_values(state, self._variables)
+        for variable, value in zip(self._variables, state, strict=True):
+            variable.assign(value)
+        self.load()
 
     def state(self):
         """Return copies of the weights and of the optimizer's variables.

@@ -160,7 +160,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         calq = self._calq(self._validated(X), "predict")
         return self._received(self._sent(calq)).astype(np.float64)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return minus the mean exact EMD between wafers and received wafers.
 
         Parameters
@@ -169,6 +169,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Charges in CALQ counts; fractions are rounded down.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the wafers in the mean; None for equal ones.
 
         Returns
         -------
@@ -179,7 +181,13 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         X = self._validated(X)
         received = self._received(self._sent(self._calq(X, "score")))
-        return -mean_emd(X, received, geometry=self.geometry_, empty_pred="even")
+        return -mean_emd(
+            X,
+            received,
+            sample_weight=sample_weight,
+            geometry=self.geometry_,
+            empty_pred="even",
+        )
 
     def payload_bits(self, X):
         """Count the bits that each wafer needs on the links.

@@ -5,7 +5,7 @@ import numpy as np
 
 from skemd._checks import as_numbers
 from skemd._input._scaling import normalized
-from skemd._input._wafers import as_wafers
+from skemd._input._wafers import as_wafers, check_same_length
 from skemd._progress import ProgressBar
 from skemd.distance._solvers import SOLVERS, resolve_engine, transport_plan
 
@@ -208,13 +208,14 @@ def _one_wafer(wafer, name):
 
 def _checked_pairs(A, B, geometry, *, names=("A", "B"), paired=True):
     """Check both sides and return them as tables, and the geometry."""
+    cure = " Use pairwise_emd for all combinations."
+    if paired:
+        # Before millions of rows are read in vain; lists are compared below.
+        check_same_length(A, B, names, cure)
     A, geometry = as_wafers(A, names[0], geometry, dtype=None)
     B, geometry = as_wafers(B, names[1], geometry, dtype=None)
-    if paired and len(A) != len(B):
-        raise ValueError(
-            f"{names[0]} and {names[1]} must pair up row by row; got {len(A)} and "
-            f"{len(B)} wafers. Use pairwise_emd for all combinations."
-        )
+    if paired:
+        check_same_length(A, B, names, cure)
     return A, B, geometry
 
 

@@ -13,6 +13,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from skemd._io._files import check_same_folder
+
 __all__ = ["staged_folder"]
 
 # Short, so that it fits beside a name of any length.
@@ -46,10 +48,12 @@ def staged_folder(folder):
     """
     folder = Path(folder)
     with _temporary_folder(folder, folder) as temporary:
+        status = temporary.parent.stat()
         _refuse_links(folder)
         staging, replaced = temporary / "new", temporary / "old"
         staging.mkdir()
         yield staging
+        check_same_folder(temporary.parent, status)
         names = _contents(staging)
         for name in names:
             kind = stat.S_IFMT((staging / name).stat().st_mode)

@@ -90,7 +90,12 @@ def verification_tables(fitted, encoder, X):
     """
     images = encoder.images(X)
     codes = encoder.transform(images)
-    told = fitted._inputs.conditions(fitted._inputs.sent_sums(X))
+    if fitted.n_conditions_in_:
+        raise ValueError(
+            "Verification vectors hold what the decoder makes of codes alone, but this "
+            "one was fitted with conditions. Export one that was fitted without."
+        )
+    told = fitted._inputs.conditions(fitted._inputs.sent_sums(X), np.empty((len(X), 0)))
     rows = np.column_stack([codes.astype(np.float32), told])
     decoded = fitted.network_.predict(rows, submodel="decoder")
     tables = {

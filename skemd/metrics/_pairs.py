@@ -3,7 +3,7 @@
 import numpy as np
 
 from skemd._checks import check_choice, format_rows
-from skemd._input._wafers import as_wafers
+from skemd._input._wafers import as_wafers, check_same_length
 
 __all__ = ["check_empty_pred", "checked_pairs", "checked_weights", "weighted_mean"]
 
@@ -36,16 +36,15 @@ def checked_pairs(X_true, X_pred, geometry, empty_pred, dtype=np.float64):
         If the true wafers are missing, the shapes disagree, a charge is negative or not
         finite, or a wafer has no charge and needs some.
     """
+    names = ("X_true", "X_pred")
     _check_reference(X_true)
+    # Before millions of rows are read in vain; lists are compared below.
+    check_same_length(X_true, X_pred, names)
     X_true, geometry = as_wafers(X_true, "X_true", geometry, dtype=dtype)
     X_pred, geometry = as_wafers(
         X_pred, "X_pred", geometry, allow_empty=True, dtype=dtype
     )
-    if len(X_true) != len(X_pred):
-        raise ValueError(
-            f"X_true has {len(X_true)} wafers and X_pred {len(X_pred)}; they must "
-            "pair up row by row."
-        )
+    check_same_length(X_true, X_pred, names)
     empty = ~X_pred.any(axis=1)
     if empty_pred == "raise" and empty.any():
         raise ValueError(

@@ -125,7 +125,11 @@ def test_true_wafers_that_are_missing_say_what_to_pass(
 @pytest.mark.parametrize(
     ("true", "pred", "message"),
     [
-        (np.ones((3, 48)), np.ones((2, 48)), "X_true and X_pred must pair up row by row; got 3 and 2"),
+        (
+            np.ones((3, 48)),
+            np.ones((2, 48)),
+            "X_true and X_pred must pair up row by row; got 3 and 2",
+        ),
         (np.ones((3, 48)), np.zeros((3, 48)), "X_pred found 3 of 3 without any"),
         (np.zeros((3, 48)), np.ones((3, 48)), "X_true found 3 of 3 without any"),
         (np.ones((3, 48)), -np.ones((3, 48)), "Negative values in data .* X_pred"),

@@ -182,7 +182,11 @@ def test_an_unknown_width_is_answered_with_the_known_ones(value):
     [
         (None, np.ones((3, 48)), "must be an array of shape .*got nothing"),
         (np.ones(48), np.ones((3, 48)), r"got shape \(48,\)"),
-        (np.ones((3, 48)), np.ones((2, 48)), "X_true and X_pred must pair up row by row; got 3 and 2"),
+        (
+            np.ones((3, 48)),
+            np.ones((2, 48)),
+            "X_true and X_pred must pair up row by row; got 3 and 2",
+        ),
         (np.zeros((3, 48)), np.ones((3, 48)), "X_true found 3 of 3 without any"),
         (np.ones((3, 48)), -np.ones((3, 48)), "Negative values in data .* X_pred"),
         (np.ones((3, 48)), np.ones((3, 16)), "X_pred has 16 columns"),

@@ -119,7 +119,7 @@ def metadata_column(name, column, where):
 
 
 def shortened(text, longest=40):
-    """Return a text on one line, cut where it is too long for a message.
+    """Return a text on one line, without control characters, cut where it is long.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def shortened(text, longest=40):
     text : str
         At most that many characters and three dots.
     """
-    text = " ".join(text.split())
+    text = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).split())
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 

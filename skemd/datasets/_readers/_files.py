@@ -2,8 +2,9 @@
 
 import itertools
 import os
-import re
 from pathlib import Path
+
+from skemd._io._files import check_printable
 
 __all__ = ["SUFFIXES", "find_files"]
 
@@ -41,7 +42,7 @@ def find_files(path):
         device, or a name has characters that move the cursor.
     """
     path = Path(path)
-    _check_printable(path)
+    check_printable(path)
     if not path.exists():
         raise FileNotFoundError(
             f"There is no file or folder {path}; check the path. The working directory "
@@ -58,7 +59,7 @@ def find_files(path):
     files = sorted(file for file in _content(path) if file.is_file())
     files = [file for file in files if _kind(file) and not file.name.startswith(".")]
     for file in files:
-        _check_printable(file)
+        check_printable(file)
     if not files:
         known = ", ".join(sum(SUFFIXES.values(), ()))
         raise FileNotFoundError(
@@ -74,15 +75,6 @@ def find_files(path):
             "Keep each kind in its own folder, so that no wafer is read twice."
         )
     return files, _kind(files[0])
-
-
-def _check_printable(path):
-    """Check that messages can quote a path without breaking lines or the terminal."""
-    if re.search(r"[\x00-\x1f\x7f-\x9f]", str(path)):
-        raise ValueError(
-            f"The path {str(path)!r} has line breaks or control characters. Rename the "
-            "file or the folder."
-        )
 
 
 def _content(folder):

@@ -6,7 +6,7 @@ import stat
 import zlib
 from pathlib import Path
 
-from skemd._io._files import replace_file
+from skemd._io._files import check_printable, check_replaceable, replace_file
 
 __all__ = ["check_place", "read_bounded", "write_whole"]
 
@@ -39,6 +39,7 @@ def read_bounded(path, most_bytes):
     FileNotFoundError
         If it is missing.
     """
+    check_printable(path)
     path = Path(path)
     # A pipe or a device would block, or never end.
     status = os.stat(path)
@@ -77,15 +78,12 @@ def check_place(path):
     Raises
     ------
     ValueError
-        If something else is there, or the folder is missing.
+        If a link or something else is there, or the folder is missing.
     """
+    check_replaceable(path)
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"The folder {path.parent} does not exist. Make it first.")
-    if path.exists() and not path.is_file():
-        raise ValueError(
-            f"{path} is no regular file and will not be replaced. Pass another path."
-        )
 
 
 def write_whole(path, content):
