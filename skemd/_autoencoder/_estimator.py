@@ -29,7 +29,12 @@ from skemd._autoencoder._encoder_formats import (
 from skemd._autoencoder._fit import trained_network
 from skemd._autoencoder._inputs import NetworkInputs, encodes_sum
 from skemd._autoencoder._loss import clone_that_shares
-from skemd._autoencoder._network import DECODER, ENCODER, products_per_sum
+from skemd._autoencoder._network import (
+    DECODER,
+    ENCODER,
+    build_autoencoder,
+    products_per_sum,
+)
 from skemd._autoencoder._saved import (
     ADDED_LATER,
     FITTED_ATTRIBUTES,
@@ -43,16 +48,22 @@ from skemd._input._wafers import (
     validated_cells,
     without_empty,
 )
+from skemd._number_formats._links import LINK_FORMATS
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._convergence import warn_of_ending
+from skemd._training._epoch_tables import EpochTables
 from skemd._training._options import (
     RUN_PARAMETERS,
     check_training_parameters,
 )
+from skemd._training._pretrained import load_pretrained
 from skemd.metrics import emd_per_wafer
 from skemd.metrics._pairs import checked_weights, weighted_mean
 
-__all__ = ["EMDAutoencoder"]
+__all__ = ["PRETRAINED", "EMDAutoencoder"]
+
+# The fitted ones that ship with the package.
+PRETRAINED = tuple(f"hgcal-wafer-{links}-links" for links in LINK_FORMATS)
 
 
 class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -125,12 +136,13 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         both layouts of the wafer reach the dense layer as 4 x 4 images.
     decoder : {"auto", "mirror", "residual"}, default="auto"
         The receiver of the codes. "mirror" has the encoder's layers in reverse, as in
-        the paper. "residual" has dense layers whose outputs add up, and ends with a
-        softmax, so that a reconstruction is a distribution; the loss compares it after
-        it got the wafer's sum. "auto" is "residual" in the arithmetic of the chip, else
-        "mirror".
-    decoder_units, decoder_layers : int, default=128 and 4
-        Width and number of the residual decoder's layers before the cells.
+        the paper. "residual" has wider and, if asked for, more dense layers, whose
+        outputs add up, the mirror's convolutions with more filters, and a softmax, so
+        that a reconstruction is a distribution; the loss compares it after it got the
+        wafer's sum. "auto" is "residual" in the arithmetic of the chip, else "mirror".
+    decoder_units, decoder_layers : int, default=512 and 1
+        Width and number of the residual decoder's dense layers. The width is rounded up
+        to whole filters of the convolution behind them, 16 numbers each for the wafer.
     layout : str, default="8x8"
         Layout of the geometry in which the networks see rows of cells; images keep
         their layout. For any other geometry the names of the wafer's layouts stand for
@@ -258,8 +270,8 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         kernel_size=3,
         strides=2,
         decoder="auto",
-        decoder_units=128,
-        decoder_layers=4,
+        decoder_units=512,
+        decoder_layers=1,
         layout="8x8",
         epochs=None,
         batch_size=250,
@@ -307,13 +319,45 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.checkpoint_dir = checkpoint_dir
         self.geometry = geometry
 
+    @classmethod
+    def from_pretrained(cls, name="hgcal-wafer-3-links"):
+        """Return a fitted autoencoder that ships with the package.
+
+        Parameters
+        ----------
+        name : {"hgcal-wafer-2-links", "hgcal-wafer-3-links", "hgcal-wafer-4-links", \
+                "hgcal-wafer-5-links"}, default="hgcal-wafer-3-links"
+            Which one; the card is beside the weights in
+            ``skemd/_autoencoder/pretrained``.
+
+        Returns
+        -------
+        autoencoder : EMDAutoencoder
+            Trained on generated wafers through the arithmetic and the front end of the
+            chip, for the exact EMD. To go on with wafers of your own, set
+            ``warm_start=True`` and a smaller `learning_rate`, and fit it.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name, or its file is damaged.
+        """
+        parameters, fitted = load_pretrained(
+            name, PRETRAINED, "skemd._autoencoder", build_autoencoder
+        )
+        autoencoder = cls(**parameters)
+        vars(autoencoder).update(fitted)
+        return autoencoder
+
     def fit(self, X, y=None, *, conditions=None):
         """Train encoder and decoder on wafers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_cells), or images from WaferRemapper
-            Charges in any unit.
+            Charges in any unit. Or an iterator over such tables, one for each epoch,
+            such as a generator of fresh wafers: the first one has the wafers for early
+            stopping, and the others at least as many wafers.
         y : None
             Ignored.
         conditions : array-like of shape (n_samples, n_conditions) or None, default=None
@@ -349,6 +393,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             `encode_sum` needs them to be.
         """
         arithmetic, formats = self._checked_parameters()
+        X, tables = self._first_table(X, conditions)
         X, geometry, layout_name = validated_cells(
             self, X, geometry=self.geometry, reset=True
         )
@@ -357,24 +402,17 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X, given = without_empty(X.any(axis=1), "EMDAutoencoder", X, given)
         layout = resolve_layout(geometry, layout_name or self.layout)
         inputs = NetworkInputs.asked_for(self, layout, arithmetic, given.shape[1])
-        if arithmetic == "chip":
-            check_chip_layout(layout, geometry)
+        sends_sum = encodes_sum(self, arithmetic)
+        self._check_networks(formats, layout, geometry, arithmetic)
         if inputs.front_end is not None:
             # Charges beyond the chip's counts are found before any work.
             map_chunks(lambda chunk: inputs.sent_sums(X[chunk]), len(X))
-        sends_sum = encodes_sum(self, arithmetic)
         inputs.warn_of_units(X, sends_sum)
-        n_products = products_per_sum(
-            layout.shape, self.n_filters, self.kernel_size, self.strides
-        )
-        check_exact(formats, *n_products)
         start = self.network_ if self.warm_start and hasattr(self, "network_") else None
-        data = {
-            "layout": layout,
-            "X": X,
-            "conditions": given,
-            "start": None if start is None else start.weights,
-        }
+        data = {"layout": layout, "X": X, "conditions": given}
+        data["start"] = None if start is None else start.weights
+        if tables is not None:
+            X = EpochTables(X, tables, self._checked_table)
         with checkpoint_of(self, geometry, **data) as checkpoint:
             network, result, codes, regressor = trained_network(
                 self, X, given, formats, geometry, inputs, checkpoint, start
@@ -384,7 +422,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self.n_iter_ = len(self.history_["loss"])
             self.emd_regressor_ = regressor
             self.dead_components_ = dead_components(codes)
-            self.typical_sum_ = float(np.median(X.sum(axis=1, dtype=np.float64)))
+            self.typical_sum_ = float(np.median(X[:].sum(axis=1, dtype=np.float64)))
             self.n_conditions_in_ = given.shape[1]
             self.condition_names_ = names
             self.geometry_ = geometry
@@ -569,6 +607,15 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
         return checked_roundings(self)
 
+    def _check_networks(self, formats, layout, geometry, arithmetic):
+        """Check that the chip and float32 can do what the encoder does."""
+        if arithmetic == "chip":
+            check_chip_layout(layout, geometry)
+        n_products = products_per_sum(
+            layout.shape, self.n_filters, self.kernel_size, self.strides
+        )
+        check_exact(formats, *n_products)
+
     @property
     def _inputs(self):
         """How wafers become inputs of the fitted network."""
@@ -580,6 +627,29 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             tells_sum,
             self.n_conditions_in_,
         )
+
+    def _first_table(self, X, conditions):
+        """Return the wafers of the first epoch, and an iterator over further ones."""
+        if not hasattr(X, "__next__"):
+            return X, None
+        for name, value in (
+            ("conditions", conditions),
+            ("checkpoint_dir", self.checkpoint_dir),
+        ):
+            if value is not None:
+                raise ValueError(
+                    f"{name} needs all wafers at once, but X is an iterator over "
+                    f"tables. Pass an array of wafers, or {name}=None."
+                )
+        try:
+            return next(X), X
+        except StopIteration:
+            raise ValueError("X is an iterator over tables that has none.") from None
+
+    def _checked_table(self, X):
+        """Return the wafers with charge of a later table."""
+        X, _, _ = validated_cells(self, X, geometry=self.geometry, reset=False)
+        return X[X.any(axis=1)]
 
     def _checked_conditions(self, conditions, rows, method):
         caller = f"EMDAutoencoder.{method}"

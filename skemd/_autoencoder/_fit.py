@@ -28,7 +28,7 @@ def trained_network(
     ----------
     autoencoder : EMDAutoencoder
         The estimator, whose parameters have been checked.
-    X : ndarray of shape (n_samples, n_cells)
+    X : ndarray of shape (n_samples, n_cells), or EpochTables
         Wafers with charge, in any unit.
     given : ndarray of shape (n_samples, n_given)
         What the user tells the decoder.
@@ -55,7 +55,7 @@ def trained_network(
         The learned EMD that was fitted for the loss, if one was.
     """
     rng = checkpoint.random_state(autoencoder.random_state)
-    loss, regressor = autoencoder_loss(autoencoder, X, geometry, rng, checkpoint)
+    loss, regressor = autoencoder_loss(autoencoder, X[:], geometry, rng, checkpoint)
     config = network_config(autoencoder, inputs)
     if config["decoder"] == "residual":
         loss = _of_equal_sums(loss)
@@ -78,6 +78,7 @@ def trained_network(
             inputs=LazyRows(inputs, X, given),
             targets=cells,
             loss=loss,
+            refresh=getattr(X, "advance", None),
             checkpoint=checkpoint,
         ),
         TrainingOptions.of(autoencoder, len(X), N_STEPS),

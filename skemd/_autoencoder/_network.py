@@ -12,7 +12,14 @@ from skemd._input._same_padding import output_grid
 from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer, flattened
 
-__all__ = ["DECODER", "ENCODER", "build_autoencoder", "products_per_sum", "small_image"]
+__all__ = [
+    "DECODER",
+    "ENCODER",
+    "build_autoencoder",
+    "products_per_sum",
+    "small_image",
+    "wide_image",
+]
 
 # The names of the two models within the autoencoder.
 ENCODER, DECODER = "encoder", "decoder"
@@ -106,14 +113,19 @@ def build_autoencoder(
     )
     code = keras.Input((n_components + n_conditions,), name="code", **FLOAT32)
     if decoder == "residual":
-        image = residual_decoder(
-            code, image_shape, cell_to_pixel, decoder_units, decoder_layers, seeds
-        )
+        small_shape = wide_image(small_shape, decoder_units)
+        options = {"n_layers": decoder_layers, "cell_to_pixel": cell_to_pixel}
+        build_decoder = functools.partial(residual_decoder, **options)
     else:
-        n_cells = len(cell_to_pixel)
-        image = mirror_decoder(
-            code, image_shape, small_shape, n_cells, kernel_size, steps, seeds
-        )
+        build_decoder = functools.partial(mirror_decoder, n_cells=len(cell_to_pixel))
+    image = build_decoder(
+        code,
+        image_shape,
+        small_shape,
+        kernel_size=kernel_size,
+        steps=steps,
+        seeds=seeds,
+    )
     decoder = keras.Model(code, image, name=DECODER)
     to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **FLOAT32)
     if n_conditions == 0:
@@ -200,6 +212,12 @@ def small_image(image_shape, strides, n_filters):
         strides if side > _MIN_STRIDED_SIDE else 1 for side in (height, width)
     )
     return steps, (*output_grid((height, width), steps), n_filters)
+
+
+def wide_image(small_shape, n_units):
+    """Return the shape with enough filters for at least so many numbers."""
+    height, width, _ = small_shape
+    return (height, width, -(-n_units // (height * width)))
 
 
 def products_per_sum(image_shape, n_filters, kernel_size, strides):

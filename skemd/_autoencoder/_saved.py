@@ -68,7 +68,7 @@ ADDED_LATER = {
     "n_conditions_in_": 0,
     "condition_names_": None,
     "decoder": "mirror",
-    "decoder_units": 128,
-    "decoder_layers": 4,
+    "decoder_units": 512,
+    "decoder_layers": 1,
     "warm_start": False,
 }

@@ -166,14 +166,17 @@ def _convolutions(builder, config):
     if builder == "emd":
         seen = [2 * channels, *config["n_conv_layers"] * [n_filters]]
         return [(n_pixels, n_pixels, inputs, n_filters) for inputs in seen[:-1]]
-    from skemd._autoencoder._network import small_image
+    from skemd._autoencoder._network import small_image, wide_image
 
     steps, small = small_image(config["image_shape"], config["strides"], n_filters)
     n_small = small[0] * small[1]
+    if config.get("decoder") == "residual":
+        small = wide_image(small, config["decoder_units"])
+    n_decoding = small[2]
     return [
         (n_pixels, n_small, channels, n_filters),
-        (n_small, n_small * steps[0] * steps[1], n_filters, n_filters),
-        (n_pixels, n_pixels, n_filters, channels),
+        (n_small, n_small * steps[0] * steps[1], n_decoding, n_decoding),
+        (n_pixels, n_pixels, n_decoding, channels),
     ]
 
 
@@ -188,7 +191,12 @@ def _check_config(config, weights):
     for name, value in config.items():
         if type(value) is int and not 0 <= value <= _LARGEST.get(name, widest):
             raise ValueError(f"{name}={value} is more than its weights hold")
-    n_layers = config.get("n_conv_layers", 0) + config.get("n_dense_layers", 0)
+    kind = config.get("decoder", "mirror")
+    sizes = {"decoder_units", "decoder_layers"} & config.keys()
+    if kind not in ("mirror", "residual") or len(sizes) != 2 * (kind == "residual"):
+        raise ValueError(f"there is no decoder {brief(kind)} of {len(sizes)} sizes")
+    counted = ("n_conv_layers", "n_dense_layers", "decoder_layers")
+    n_layers = sum(config.get(name, 0) for name in counted)
     # Each has a kernel and a bias.
     if 2 * n_layers > len(weights):
         raise ValueError(f"it has {len(weights)} arrays for {n_layers} layers")

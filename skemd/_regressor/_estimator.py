@@ -18,7 +18,6 @@ from skemd._input._wafers import (
 )
 from skemd._regressor._heads import HEADS, model_to_train
 from skemd._regressor._network import build_emd_network
-from skemd._regressor._pretrained import load_pretrained
 from skemd._regressor._targets import (
     LOSSES,
     check_labels,
@@ -40,11 +39,15 @@ from skemd._training._options import (
     TrainingOptions,
     check_training_parameters,
 )
+from skemd._training._pretrained import load_pretrained
 from skemd.distance._exact import solve_pairs
 from skemd.geometry import Geometry
 from skemd.layers._blocks import seeds_from
 
-__all__ = ["EMDRegressor"]
+__all__ = ["PRETRAINED", "EMDRegressor"]
+
+# The fitted ones that ship with the package.
+PRETRAINED = ("hgcal-wafer",)
 
 # Squared errors fall further than distances do.
 _MOST_IMPROVEMENT = 0.1
@@ -247,19 +250,18 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             If there is none of that name, or its file is damaged or of another
             geometry than it says.
         """
-        parameters, config, weights, history = load_pretrained(name)
+        parameters, fitted = load_pretrained(
+            name, PRETRAINED, "skemd._regressor", build_emd_network
+        )
         regressor = cls(**parameters)
-        regressor.geometry_ = resolve_geometry(regressor.geometry)
-        if config["n_cells"] != regressor.geometry_.n_cells:
+        vars(regressor).update(fitted)
+        n_cells = regressor.network_.config["n_cells"]
+        geometry = resolve_geometry(regressor.geometry)
+        if n_cells != geometry.n_cells:
             raise ValueError(
-                f"The weights of the pretrained regressor {name!r} are for "
-                f"{config['n_cells']} cells, but the {regressor.geometry_.name} "
-                f"geometry has {regressor.geometry_.n_cells}."
+                f"The weights of the pretrained regressor {name!r} are for {n_cells} "
+                f"cells, but the {geometry.name} geometry has {geometry.n_cells}."
             )
-        regressor.n_features_in_ = 2 * regressor.geometry_.n_cells
-        regressor.network_ = Network(build_emd_network, config, weights)
-        regressor.history_ = history
-        regressor.n_iter_ = len(history["loss"])
         return regressor
 
     def fit(self, X, y=None):

@@ -55,6 +55,7 @@ def train(
     *,
     rng,
     augment=None,
+    refresh=None,
     revive=lambda: False,
     label="training",
     checkpoint=None,
@@ -81,6 +82,10 @@ def train(
         Source of the split, the order of the samples and the augmentation.
     augment : callable or None, default=None
         ``augment(inputs, targets, rng)`` -> inputs and targets, applied to each batch.
+    refresh : callable or None, default=None
+        ``refresh(kept)`` replaces all rows of `inputs` and `targets` but those that are
+        set aside. It is called before each epoch but the first; if it raises
+        StopIteration, the training ends early.
     revive : callable, default=one that returns False
         ``revive()`` -> whether it has changed the model's weights. It is called after
         ten epochs in the first half of the training, while the learning rate is high.
@@ -130,6 +135,8 @@ def train(
     interruption = None
     try:
         while not history.is_over():
+            if refresh is not None and history.n_epochs > 0:
+                refresh(held_out)
             values = {"loss": one_epoch()}
             if options.early_stopping:
                 values["val_loss"] = validate()
@@ -143,6 +150,11 @@ def train(
         interruption = (
             f"{label} was interrupted after {history.n_epochs} of {options.epochs} "
             "epochs; the best weights so far are kept."
+        )
+    except StopIteration:
+        interruption = (
+            f"{label} ended after {history.n_epochs} of {options.epochs} epochs, since "
+            "the iterator over tables of wafers ended; the best weights are kept."
         )
     finally:
         bar.close()

@@ -461,9 +461,7 @@ def test_decoder_refuses_bad_codes(codes, match):
 
 
 def test_an_unknown_pretrained_regressor_is_answered_with_the_known_ones():
-    with pytest.raises(
-        ValueError, match=r"no pretrained regressor 'lhcb'.*hgcal-wafer"
-    ):
+    with pytest.raises(ValueError, match=r"no pretrained 'lhcb'.*hgcal-wafer"):
         type(fitted_regressor()).from_pretrained("lhcb")
 
 

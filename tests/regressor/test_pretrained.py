@@ -8,7 +8,8 @@ from repository import REAL_SAMPLE
 
 import skemd
 from skemd import EMDAutoencoder, EMDRegressor
-from skemd._regressor._pretrained import PRETRAINED, load_pretrained
+from skemd._regressor._estimator import PRETRAINED
+from skemd._training import _pretrained
 from skemd.datasets import load_wafers, make_pairs, make_wafers
 from skemd.datasets._pairs import PAIR_KINDS
 from skemd.distance import paired_emd, paired_potentials
@@ -34,9 +35,7 @@ def copied_weights(tmp_path, monkeypatch):
     path = tmp_path / "pretrained" / "hgcal-wafer.npz"
     path.parent.mkdir()
     path.write_bytes((FOLDER / "hgcal-wafer.npz").read_bytes())
-    monkeypatch.setattr(
-        skemd._regressor._pretrained.resources, "files", lambda _: tmp_path
-    )
+    monkeypatch.setattr(_pretrained.resources, "files", lambda _: tmp_path)
     return path
 
 
@@ -119,12 +118,13 @@ def test_it_says_how_it_was_trained(regressor):
 def test_what_was_saved_is_what_is_loaded(regressor, copied_weights):
     copied_weights.unlink()
     skemd.save(regressor, copied_weights)
-    parameters, config, weights, history = load_pretrained("hgcal-wafer")
-    in_files = regressor.get_params().keys() - {*regressor._run_parameters}
-    assert parameters == {name: regressor.get_params()[name] for name in in_files}
-    assert config == regressor.network_.config
-    assert history == regressor.history_
-    for weight, original in zip(weights, regressor.network_.weights, strict=True):
+    again = EMDRegressor.from_pretrained("hgcal-wafer")
+    assert again.get_params() == regressor.get_params()
+    assert again.network_.config == regressor.network_.config
+    assert again.history_ == regressor.history_
+    for weight, original in zip(
+        again.network_.weights, regressor.network_.weights, strict=True
+    ):
         np.testing.assert_array_equal(weight, original)
 
 

@@ -1,7 +1,7 @@
-"""Fitted regressors that ship with the package: weights, and a card for each.
+"""Fitted estimators that ship with the package: weights, and a card for each.
 
 They are files of ``skemd.save``, which hold arrays and JSON only: nothing in them can
-run when they are read. ``python tools/make_pretrained.py`` makes them.
+run when they are read. The scripts in ``tools/`` make them.
 """
 
 from importlib import resources
@@ -9,54 +9,54 @@ from typing import ClassVar
 
 from skemd._io._archive import read_archive
 from skemd._io._encoding import Decoder
+from skemd._training._network import Network
 
-__all__ = ["PRETRAINED", "load_pretrained"]
-
-PRETRAINED = ("hgcal-wafer",)
+__all__ = ["load_pretrained"]
 
 
-def load_pretrained(name):
-    """Read a regressor's parameters, network configuration, weights and history.
+def load_pretrained(name, names, package, builder):
+    """Read an estimator's parameters and learned attributes.
 
     Parameters
     ----------
     name : str
-        One of `PRETRAINED`.
+        Which one.
+    names : tuple of str
+        Those that there are.
+    package : str
+        The package in whose folder ``pretrained`` they are.
+    builder : callable
+        Builds their networks.
 
     Returns
     -------
     parameters : dict
         Of the estimator's constructor.
-    config : dict
-        Of the network's builder.
-    weights : list of ndarray
-        In the network's order.
-    history : dict of lists
-        Losses for each epoch of the training.
+    fitted : dict
+        Its learned attributes by name, with the network at "network_".
 
     Raises
     ------
     ValueError
         If there is none of that name, or its file is damaged.
     """
-    if name not in PRETRAINED:
+    if name not in names:
         raise ValueError(
-            f"There is no pretrained regressor {name!r}; there is "
-            f"{', '.join(map(repr, PRETRAINED))}."
+            f"There is no pretrained {name!r}; there is {', '.join(map(repr, names))}."
         )
-    file = resources.files("skemd._regressor").joinpath("pretrained", f"{name}.npz")
+    file = resources.files(package).joinpath("pretrained", f"{name}.npz")
     with resources.as_file(file) as path:
         try:
             header, arrays = read_archive(path, "estimator")
             _, parameters, fitted = _PartsDecoder(arrays).decode(header["content"])
             _, config, weights = fitted["network_"]
-            return parameters, config, weights, fitted["history_"]
         # A file that skemd.save did not write may raise anything.
         except Exception as error:
             raise ValueError(
-                f"The weights of the pretrained regressor {name!r} cannot be read from "
-                f"{path}: {error!r}. The file is damaged; install skemd again."
+                f"The pretrained {name!r} cannot be read from {path}: {error!r}. The "
+                "file is damaged; install skemd again."
             ) from error
+    return parameters, {**fitted, "network_": Network(builder, config, weights)}
 
 
 class _PartsDecoder(Decoder):
