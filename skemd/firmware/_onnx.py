@@ -14,7 +14,7 @@ from skemd._io._files import check_replaceable, replace_file
 from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd.firmware._encoder import IntegerEncoder
 
-__all__ = ["export_onnx"]
+__all__ = ["check_is_exact", "export_onnx"]
 
 # Old enough for the runtimes in use, and new enough for the operators used here.
 _OPSET = 17
@@ -130,7 +130,7 @@ class _Graph:
 
 
 def _encoder_graph(onnx, encoder):
-    _check_is_exact(encoder)
+    check_is_exact(encoder)
     shape = encoder.image_shape
     n_components = encoder.dense_kernel.shape[1]
     graph = _Graph(onnx, "encoder", ("image", shape), ("code", (n_components,)))
@@ -263,7 +263,19 @@ def _float32(values):
     return np.asarray(values, dtype=np.float32)
 
 
-def _check_is_exact(encoder):
+def check_is_exact(encoder):
+    """Check that an encoder's sums are exact in single precision.
+
+    Parameters
+    ----------
+    encoder : IntegerEncoder
+        Of any formats.
+
+    Raises
+    ------
+    ValueError
+        If a number may need more than 24 bits.
+    """
     largest = dict(
         zip(
             ("the convolution's sums", "the dense layer's sums"),
@@ -278,6 +290,6 @@ def _check_is_exact(encoder):
     for name, number in largest.items():
         if number >= _EXACT_IN_FLOAT32:
             raise ValueError(
-                f"ONNX computes in single precision, which holds 24 bits, but {name} "
+                f"Graphs compute in single precision, which holds 24 bits, but {name} "
                 f"may take {number.bit_length()}. Choose shorter formats."
             )
