@@ -21,6 +21,7 @@ FITTED_ATTRIBUTES = {
     "history_": dict,
     "n_iter_": int,
     "typical_sum_": int | float,
+    "training_data_": dict | None,
     "dead_components_": np.ndarray,
     "emd_regressor_": EMDRegressor | None,
     "arithmetic_": str,
@@ -59,4 +60,5 @@ ADDED_LATER = {
     "arithmetic_": "exact",
     "front_end_": None,
     "n_output_links_": None,
+    "training_data_": None,
 }

@@ -13,6 +13,7 @@ from skemd._input._same_padding import same_padding
 from skemd._io._files import check_replaceable, replace_file
 from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._graph_meaning import decoder_meaning, encoder_meaning
 
 __all__ = ["check_is_exact", "export_onnx"]
 
@@ -38,7 +39,7 @@ def export_onnx(model, path, *, part="encoder"):
         "code", shape (n, n_components), with all its roundings; the decoder takes
         "code" and returns "image", in floating point. Only an autoencoder has a
         decoder, whose "code" ends with what it is told of the sum, if it is told. All
-        numbers are float32.
+        numbers are float32. What they mean stands in the file's metadata.
 
     Raises
     ------
@@ -54,15 +55,17 @@ def export_onnx(model, path, *, part="encoder"):
     if part == "encoder":
         fitted = not isinstance(model, IntegerEncoder)
         encoder = IntegerEncoder.from_estimator(model) if fitted else model
-        graph = _encoder_graph(onnx, encoder)
+        graph, meaning = _encoder_graph(onnx, encoder), encoder_meaning(encoder)
     elif part == "decoder" and not isinstance(model, IntegerEncoder):
         graph = _decoder_graph(onnx, model.decoder_, model.layout_.shape)
+        meaning = decoder_meaning(model.n_components, model._inputs)
     else:
         raise ValueError(
             "part must be 'encoder', or 'decoder' of a fitted EMDAutoencoder; got "
             f"{part!r} of {type(model).__name__}."
         )
     written = graph.model()
+    onnx.helper.set_model_props(written, meaning)
     onnx.checker.check_model(written, full_check=True)
     check_replaceable(path)
     replace_file(path, written.SerializeToString())

@@ -10,7 +10,12 @@ import numpy as np
 
 from skemd._extras import import_extra
 from skemd._io._files import check_replaceable, replace_file
-from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
+from skemd._number_formats._links import (
+    CONV_FRACTION_BITS,
+    DENSE_FRACTION_BITS,
+    SPREAD_LOG2,
+    TYPICAL_LOG2,
+)
 from skemd.firmware._encoder import IntegerEncoder
 from skemd.firmware._onnx import check_is_exact
 
@@ -131,7 +136,7 @@ def _add_decoder(tf, code, decoder, inputs):
     dense, deconv, pixels = layers_with_weights(decoder)
     kernel, bias = map(_float32, weights_of(dense))
     if inputs.tells_sum:
-        code = tf.concat([code[:, :-1], _conditions(tf, code[:, -1:], inputs)], axis=1)
+        code = tf.concat([code[:, :-1], _conditions(tf, code[:, -1:])], axis=1)
     small = tf.nn.relu(tf.matmul(code, kernel) + bias)
     small = tf.reshape(small, [-1, *deconv.input.shape[1:]])
     image = tf.nn.relu(_transposed(tf, small, deconv))
@@ -152,14 +157,13 @@ def _transposed(tf, images, layer):
     return bias + tf.nn.conv2d_transpose(images, kernel, shape, (down, across), "SAME")
 
 
-def _conditions(tf, sums, inputs):
+def _conditions(tf, sums):
     """Return what the decoder is told of the sums that were sent."""
-    # The scaled logarithm is a straight line: two of its points are all of it.
-    low, high = inputs.conditions(np.array([1.0, 2.0]))[:, 0]
     log2 = tf.math.log(tf.maximum(sums, 1)) * _float32(1 / np.log(2))
     powers = _float32(_POWERS)
     power = tf.reduce_max(tf.where(sums >= powers, powers, 1), axis=1, keepdims=True)
-    return tf.concat([low + (high - low) * log2, sums / power], axis=1)
+    scaled = (log2 - TYPICAL_LOG2) / SPREAD_LOG2
+    return tf.concat([scaled, sums / power], axis=1)
 
 
 def _float32(values):

@@ -154,7 +154,7 @@ class EconT:
         return chip
 
     @classmethod
-    def from_autoencoder(cls, autoencoder):
+    def from_autoencoder(cls, autoencoder, *, mux=None, calibration=None):
         """Make the chip that sends what a fitted autoencoder transforms to.
 
         Parameters
@@ -162,19 +162,28 @@ class EconT:
         autoencoder : EMDAutoencoder
             Fitted with ``n_output_links``, and ``arithmetic`` and ``front_end`` of the
             chip.
+        mux : sequence of 48 int or None, default=None
+            For each cell behind the multiplexer the input cell before it, as the
+            production chip numbers them. Place i must get trigger cell
+            ``chip.trigger_cells[i]``, so that, if trigger cell t comes on input cell
+            ``input_cell_of[t]``, this is ``input_cell_of[chip.trigger_cells]``. None if
+            trigger cells come in order on the input links.
+        calibration : sequence of 48 int or None, default=None
+            Factor of each cell behind the multiplexer in steps of 1 / 2048; None for 1.
+            The chip then encodes charges times these factors.
 
         Returns
         -------
         chip : EconT
             A production chip of the autoencoder's density and number of links. Its keep
-            mask has the top bits of each number of the code, and its multiplexer brings
-            the wafer's trigger cells, in order on the input links, to their places in
-            the encoder's image.
+            mask has the top bits of each number of the code. `link_words` takes charges
+            in the order of trigger cells, whatever the multiplexer is.
 
         Raises
         ------
         ValueError
-            If the autoencoder computes what no chip does.
+            If the autoencoder computes what no chip does, or the chip cannot have this
+            multiplexer or calibration.
         """
         check_is_fitted(autoencoder)
         cures = {
@@ -189,16 +198,16 @@ class EconT:
                 f"{', '.join(wrong)} and fit again."
             )
         encoder = IntegerEncoder.from_estimator(autoencoder)
-        return cls(
-            ChipSettings(
-                "autoencoder",
-                high_density=FRONT_ENDS[autoencoder.front_end_],
-                n_links=autoencoder.n_output_links_,
-                mux=image_cells(),
-                weights=encoder.weights,
-                keep_mask=mask_of_top_bits(encoder.latent_format.bits),
-            )
+        settings = ChipSettings(
+            "autoencoder",
+            high_density=FRONT_ENDS[autoencoder.front_end_],
+            n_links=autoencoder.n_output_links_,
+            mux=image_cells() if mux is None else mux,
+            calibration=calibration,
+            weights=encoder.weights,
+            keep_mask=mask_of_top_bits(encoder.latent_format.bits),
         )
+        return cls(settings, trigger_cells=image_cells())
 
     def run(self, link_words):
         """Compute what the chip sends.
