@@ -324,7 +324,7 @@ def test_graphs_for_cmssw_are_written_when_asked_for(tmp_path):
 
 
 @needs_tensorflow
-def test_codes_alone_are_fed_without_a_front_end(tmp_path):
+def test_cmssw_feeds_codes_alone_without_a_front_end(tmp_path):
     fitted = tiny_autoencoder(
         n_filters=8, n_components=16, n_output_links=5, front_end=None, epochs=1
     ).fit(small_wafers())
