@@ -64,7 +64,7 @@ def provenance_of(fitted, encoder, X, reconstructed, *, more_packages=()):
         "versions": _versions((*_PACKAGES, *more_packages)),
         "parameters": {name: _plain(parameters[name]) for name in kept},
         "training": {"epochs": int(fitted.n_iter_), "lowest": losses},
-        "training_data": _plain(fitted.training_data_),
+        "training_data": fitted.training_data_,
         "score": {"mean_emd": score, "n_wafers": int(charged.sum())},
         "sha256": {
             "encoder": _sha256(map(to_steps, encoder_weights), "<i8"),
@@ -96,9 +96,8 @@ def _plain(value):
         return value if _PLAIN_NAME.fullmatch(value) else "text that is no plain name"
     if isinstance(value, FixedPoint):
         return {name: _plain(part) for name, part in vars(value).items()}
-    if isinstance(value, dict):
-        return {_plain(name): _plain(part) for name, part in value.items()}
     found = {"class": _plain(type(value).__name__)}
     if hasattr(value, "get_config"):
-        found |= _plain(value.get_config())
+        config = value.get_config()
+        found |= {_plain(name): _plain(part) for name, part in config.items()}
     return found
