@@ -1,6 +1,7 @@
 """Run the benchmarks: ``python -m benchmarks`` for speed, or some by name."""
 
 import argparse
+import inspect
 import json
 import platform
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from benchmarks import (
     chip_cost,
     chip_epoch,
+    chip_training,
     defaults,
     econt,
     exact,
@@ -41,8 +43,11 @@ REPORTS = {
     "loss-table": loss_table.report,
     "chip-cost": chip_cost.report,
     "chip-epoch": chip_epoch.report,
+    "chip-training": chip_training.report,
     "econt": econt.report,
 }
+# Options of reports that have rows for each of these.
+FEWER = {"links": int, "seeds": int, "sources": str}
 
 
 def main():
@@ -51,6 +56,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--turns", type=int, default=5, help="repeats of each rival")
+    for name, kind in FEWER.items():
+        help = f"{name} of a report that has them, for fewer of its rows"
+        parser.add_argument(f"--{name}", type=kind, nargs="+", help=help)
     parser.add_argument("--output", type=Path, default=Path("output/benchmarks.json"))
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(names))
@@ -66,7 +74,10 @@ def main():
         print(table(comparisons))
         written["speed"] = [comparison.as_json() for comparison in comparisons]
     for name in [name for name in REPORTS if name in chosen]:
-        text, written[name] = REPORTS[name]()
+        takes = inspect.signature(REPORTS[name]).parameters
+        given = {name: getattr(options, name) for name in FEWER if name in takes}
+        fewer = {name: values for name, values in given.items() if values}
+        text, written[name] = REPORTS[name](**fewer)
         print(text)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(written, indent=1))

@@ -15,8 +15,8 @@ from skemd._number_formats._links import (
     N_COMPONENTS,
     room_for_code,
 )
-from skemd.firmware._chip._encoder_arithmetic import chip_layout
 from skemd.firmware._chip._front_end import FRONT_ENDS
+from skemd.firmware._chip._trigger_cells import chip_layout
 
 __all__ = [
     "FORMATS",

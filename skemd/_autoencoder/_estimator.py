@@ -26,7 +26,7 @@ from skemd._autoencoder._encoder_formats import (
     check_exact,
     checked_roundings,
 )
-from skemd._autoencoder._fit import trained_network
+from skemd._autoencoder._fit import record_of_data, trained_network
 from skemd._autoencoder._inputs import NetworkInputs, encodes_sum
 from skemd._autoencoder._loss import clone_that_shares
 from skemd._autoencoder._network import (
@@ -213,6 +213,9 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Their names, if they were the columns of a DataFrame.
     typical_sum_ : float
         Median charge of the wafers in fit, in the unit of `X`.
+    training_data_ : dict or None
+        "n_wafers" in fit, and "sha256" of their charges in double precision, row by
+        row; None after an iterator over tables, and from files of earlier versions.
     geometry_ : Geometry
         The geometry of the data.
     n_features_in_ : int
@@ -425,6 +428,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self.typical_sum_ = float(np.median(X[:].sum(axis=1, dtype=np.float64)))
             self.n_conditions_in_ = given.shape[1]
             self.condition_names_ = names
+            self.training_data_ = record_of_data(X) if tables is None else None
             self.geometry_ = geometry
             self.layout_ = layout
             for name, number_format in formats.items():

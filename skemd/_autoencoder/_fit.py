@@ -1,11 +1,16 @@
 """From checked wafers to a trained network: loss, data, initial weights, training."""
 
 import functools
+import hashlib
+
+import numpy as np
+from sklearn.utils import gen_batches
 
 from skemd._autoencoder._loss import autoencoder_loss, name_of_loss
 from skemd._autoencoder._network import ENCODER, build_autoencoder
 from skemd._autoencoder._quantization import train_quantized
 from skemd._backend import keras
+from skemd._input._chunks import CHUNK
 from skemd._input._scaling import to_leading_bit
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
@@ -13,7 +18,7 @@ from skemd._training._network import Network
 from skemd._training._options import TrainingOptions
 from skemd.layers._blocks import seeds_from
 
-__all__ = ["N_STEPS", "network_config", "trained_network"]
+__all__ = ["N_STEPS", "network_config", "record_of_data", "trained_network"]
 
 # Steps of a training whose number of epochs is not given.
 N_STEPS = 12_000
@@ -134,3 +139,22 @@ def _of_equal_sums(loss):
         return loss(y_true, y_pred * keras.ops.sum(y_true, axis=-1, keepdims=True))
 
     return scaled
+
+
+def record_of_data(X):
+    """Return what tells whether other wafers are those of a fit.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_cells)
+        The wafers of the fit, in any unit.
+
+    Returns
+    -------
+    record : dict
+        "n_wafers", and "sha256" of their charges in double precision, row by row.
+    """
+    digest = hashlib.sha256()
+    for chunk in gen_batches(len(X), CHUNK):
+        digest.update(np.ascontiguousarray(X[chunk], dtype="<f8"))
+    return {"n_wafers": len(X), "sha256": digest.hexdigest()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from skemd._input._scaling import encoder_images, row_sums
 from skemd._input._units import warn_unless_counts
-from skemd._number_formats._links import MODULE_SUM
+from skemd._number_formats._links import MODULE_SUM, SPREAD_LOG2, TYPICAL_LOG2
 from skemd.firmware._chip._front_end import (
     FRONT_ENDS,
     largest_input,
@@ -21,10 +21,6 @@ from skemd.firmware._chip._front_end import (
 from skemd.geometry import Layout
 
 __all__ = ["NetworkInputs", "encodes_sum"]
-
-# The logarithm of a sum is brought to order one: about this sum is typical, and most
-# are within a factor of 2**4 of it.
-_TYPICAL_LOG2, _SPREAD_LOG2 = 10, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +171,7 @@ class NetworkInputs:
             return given
         mantissa, exponent = np.frexp(np.asarray(sums, dtype=np.float64))
         log2 = np.log2(np.maximum(2 * mantissa, 1)) + np.maximum(exponent - 1, 0)
-        scaled = (log2 - _TYPICAL_LOG2) / _SPREAD_LOG2
+        scaled = (log2 - TYPICAL_LOG2) / SPREAD_LOG2
         return np.column_stack([scaled, 2 * mantissa, given]).astype(np.float32)
 
     def own_sums(self, sums):

@@ -23,6 +23,7 @@ FITTED_ATTRIBUTES = {
     "typical_sum_": int | float,
     "n_conditions_in_": int,
     "condition_names_": np.ndarray | None,
+    "training_data_": dict | None,
     "dead_components_": np.ndarray,
     "emd_regressor_": EMDRegressor | None,
     "arithmetic_": str,
@@ -71,4 +72,5 @@ ADDED_LATER = {
     "decoder_units": 512,
     "decoder_layers": 1,
     "warm_start": False,
+    "training_data_": None,
 }

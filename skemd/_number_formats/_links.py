@@ -20,6 +20,8 @@ __all__ = [
     "N_COMPONENTS",
     "SELECTION_SUM",
     "SHORT_HEADER_BITS",
+    "SPREAD_LOG2",
+    "TYPICAL_LOG2",
     "address_bits",
     "most_that_fit",
     "room_for_code",
@@ -36,6 +38,9 @@ SHORT_HEADER_BITS = 4
 CHARGE = FloatCode(4, 3)
 SELECTION_SUM = FloatCode(5, 3)
 MODULE_SUM = FloatCode(5, 4)
+# Decoders are told the logarithm of a module sum in this order of magnitude: about such
+# a sum is typical, and most are within a factor of 2**4 of it.
+TYPICAL_LOG2, SPREAD_LOG2 = 10, 4
 
 
 def address_bits(n_cells):

@@ -4,6 +4,8 @@ They bound what later calls compute and allocate, and see that no value of an un
 kind reaches code that does not check it.
 """
 
+import re
+
 import numpy as np
 
 from skemd._checks import check_number
@@ -106,6 +108,8 @@ def _check_network(estimator, n_cells):
     _check_chip(estimator, config)
     check_number(estimator.typical_sum_, "typical_sum_", low=0)
     _check_indices(estimator.dead_components_, "dead_components_", 1, 0, n_components)
+    data = estimator.training_data_
+    _check(data is None or _is_record(data), "training_data_", data)
 
 
 def _check_chip(autoencoder, config):
@@ -152,6 +156,16 @@ def _check_indices(array, name, n_dimensions, low, end):
     is_index = array.ndim == n_dimensions and array.dtype.kind in "iu"
     is_index = is_index and (array.size == 0 or low <= array.min() <= array.max() < end)
     _check(is_index, name, array)
+
+
+def _is_record(data):
+    """Return whether data are described by a number and a SHA-256."""
+    return (
+        data.keys() == {"n_wafers", "sha256"}
+        and type(data["n_wafers"]) is int
+        and type(data["sha256"]) is str
+        and re.fullmatch("[0-9a-f]{64}", data["sha256"]) is not None
+    )
 
 
 def _is_number(value):

@@ -210,10 +210,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         chip : EconT
-            A production chip. Its multiplexer puts the cells of the wafer, as they come
-            in the columns of `X`, in the order in which the algorithm takes them, so
-            the words of its input links are
-            ``chip.link_words(X[:, chip.settings.mux])``.
+            A production chip. Its multiplexer brings the wafer's trigger cells, in
+            order on the input links, to the places from which the algorithm takes them;
+            ``chip.link_words(X)`` are the words of the input links.
 
         Raises
         ------

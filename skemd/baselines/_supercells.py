@@ -10,6 +10,7 @@ from skemd.baselines._base import Baseline
 from skemd.baselines._charges import received
 from skemd.firmware._chip._decoding import decoded
 from skemd.firmware._chip._super_cells import SUPER_CELL_TYPES, super_cell_codes
+from skemd.firmware._chip._trigger_cells import square_cells
 from skemd.geometry import N_FACE_CELLS, Geometry, hgcal_wafer
 
 __all__ = ["ALGORITHMS", "SuperTriggerCell", "supercells"]
@@ -47,9 +48,7 @@ def supercells(geometry, n_grouped):
     """
     cells = np.arange(geometry.n_cells)
     if geometry == hgcal_wafer() and n_grouped != N_FACE_CELLS:
-        # Face, row of squares, row in the square, column of squares, column in it.
-        cells = cells.reshape(3, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4)
-        return cells.reshape(-1, n_grouped)
+        return square_cells().reshape(-1, n_grouped)
     lacking = -geometry.n_cells % n_grouped
     cells = np.concatenate([cells, np.full(lacking, NO_CELL)])
     return cells.reshape(-1, n_grouped)

@@ -12,6 +12,7 @@ from skemd.firmware._export import export
 from skemd.firmware._hls4ml import export_hls4ml
 from skemd.firmware._normalization import normalize_on_chip
 from skemd.firmware._onnx import export_onnx
+from skemd.firmware._tensorflow import export_tensorflow
 from skemd.firmware._vectors import write_verification_vectors
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "export",
     "export_hls4ml",
     "export_onnx",
+    "export_tensorflow",
     "normalize_on_chip",
     "read_words",
     "write_verification_vectors",

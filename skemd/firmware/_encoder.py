@@ -14,9 +14,10 @@ from skemd.firmware._arithmetic import (
     patches,
     to_format,
 )
-from skemd.firmware._chip._encoder_arithmetic import chip_layout, encode_images
+from skemd.firmware._chip._encoder_arithmetic import encode_images
 from skemd.firmware._chip._encoder_weights import WEIGHT_SHAPES, EncoderWeights
 from skemd.firmware._chip._front_end import FRONT_ENDS, seen_charges
+from skemd.firmware._chip._trigger_cells import chip_layout
 from skemd.firmware._encoder_formats import chip_formats, exact_formats
 from skemd.firmware._tensors import (
     check_chip_tensors,

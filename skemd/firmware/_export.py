@@ -1,72 +1,41 @@
 """A folder with everything that an engineer needs to put an encoder on the chip."""
 
 import json
-from importlib import metadata
+import re
 from pathlib import Path
 
 import numpy as np
 
-from skemd import __version__
 from skemd._extras import import_extra
 from skemd._input._wafers import as_wafers
 from skemd._warnings import warn_user
 from skemd.firmware._chip._econt import EconT
 from skemd.firmware._chip._word_files import write_words
 from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._export_texts import (
+    CHIP_FILES,
+    INPUT_FILE,
+    OUTPUT_FILE,
+    REGISTER_FILES,
+    described_files,
+    formats_of,
+    readme,
+)
 from skemd.firmware._folders import staged_folder
-from skemd.firmware._hls4ml import hls_project, hls_type, write_project
+from skemd.firmware._hls4ml import hls_project, write_project
 from skemd.firmware._onnx import export_onnx
-from skemd.firmware._vectors import VECTOR_FILES, verification_tables, write_tables
+from skemd.firmware._onnx_example import onnx_example
+from skemd.firmware._provenance import provenance_of
+from skemd.firmware._tensorflow import export_tensorflow
+from skemd.firmware._vectors import verification_tables, write_tables
 
 __all__ = ["export"]
 
-REGISTER_FILES = {
-    "production": "registers_production.yaml",
-    "tree": "registers_prototype.yaml",
-}
-INPUT_FILE, OUTPUT_FILE = "testInput.csv", "testOutput.csv"
-ALWAYS_WRITTEN = {
-    "encoder.onnx": "the encoder with all its roundings, from image to code",
-    "decoder.onnx": "the decoder in floating point, from code to image; where it is "
-    "told the sum, two numbers of it follow the code",
-    "hls4ml": "the encoder as a C++ project for high-level synthesis",
-    **VECTOR_FILES,
-}
-CHIP_FILES = {
-    REGISTER_FILES["production"]: "the registers of the production chip",
-    REGISTER_FILES["tree"]: "the registers of the prototype",
-    INPUT_FILE: "the words of the twelve input links, a crossing a line",
-    OUTPUT_FILE: "the words that either chip sends for them",
-}
 _EXTRAS = ("onnx", "hls4ml", "yaml")
-_PACKAGES = ("numpy", "keras", "onnx", "hls4ml")
-
-_README = """\
-An encoder for the front-end chip, written by skemd {skemd}.
-
-Computation
-  image          {image_shape}, charges{front_end} divided by the power of two at or
-                 below their sum
-  input          rounded to {input_format}
-  convolution    {n_filters} filters of {kernel}, strides {strides}, padding as
-                 TensorFlow's 'same', plus bias; {conv_sums}; ReLU;
-                 flattened by rows, columns, filters
-  dense layer    {n_components} outputs, plus bias; {code_sums}; ReLU
-  code           rounded to {latent_format}
-  weights        {weight_format}
-  rounding       {rounding}; values outside a format saturate
-
-fixed<W,I> has W bits, I of them before the binary point, including the sign, as in HLS;
-ufixed has no sign.
-
-Files
-{files}
-{left_out}
-The tables have one row for each of the {n_wafers} wafers, in the same order.
-"""
+_NAME = re.compile(r"[A-Za-z0-9_+-]{1,64}")
 
 
-def export(fitted, folder, X):
+def export(fitted, folder, X=None, *, mux=None, calibration=None, cmssw=None):
     """Write a folder with all that an engineer needs to put an encoder on the chip.
 
     Parameters
@@ -78,41 +47,83 @@ def export(fitted, folder, X):
         through a link but must hold none. Its full path may contain letters, digits,
         spaces and any of ``_-+=.,:@%()~/``. Files of the same names are replaced, all
         at once; other files stay.
-    X : array-like of shape (n_samples, n_cells)
-        Wafers for verification, in CALQ counts.
+    X : array-like of shape (n_samples, n_cells) or None, default=None
+        Wafers for verification, in the order of trigger cells, in CALQ counts, or with
+        a calibration in counts before it. None for 1,000 wafers of random charges,
+        which make no score.
+    mux, calibration : sequence of 48 int or None, default=None
+        Multiplexer and calibration of the chip, see `EconT.from_autoencoder`. None if
+        trigger cells come in order on the input links, and for a calibration of 1.
+    cmssw : str or None, default=None
+        Name for the frozen graphs of CMSSW, such as "5eLinks" for
+        ``encoder_5eLinks.pb`` and ``decoder_5eLinks.pb``, of letters, digits and any of
+        ``_+-``; None for no such graphs. They need tensorflow.
 
     Returns
     -------
     manifest : dict
-        The content of ``manifest.json``: formats, versions, what each file is, and what
-        was left out and why. Registers and words are left out, with a warning, if no
-        chip sends what the autoencoder transforms to; see `EconT.from_autoencoder`.
+        The content of ``manifest.json``: formats; what each file is; what made them:
+        parameters, training data, score, hashes of the weights, versions; and what was
+        left out and why. Registers and words are left out, with a warning, if no chip
+        sends what the autoencoder transforms to; see `EconT.from_autoencoder`.
 
     Raises
     ------
     ImportError
-        If onnx, hls4ml or PyYAML is not installed.
+        If onnx, hls4ml or PyYAML is not installed, or tensorflow, if it is needed.
     ValueError
-        If the autoencoder was not fitted for the chip, the wafers or the folder's path
-        are not usable, or the folder holds a link.
+        If the autoencoder was not fitted for the chip, the wafers, the folder's path,
+        the name or the chip's settings are not usable, or the folder holds a link.
     OSError
         If the files cannot be written. After any of these errors, nothing in `folder`
         has changed.
+
+    Warns
+    -----
+    UserWarning
+        If files of the chip are left out, or the decoder of CMSSW's graphs takes more
+        than the code.
     """
     for package in _EXTRAS:
         import_extra(package, "firmware")
+    _check_name(cmssw)
     encoder = IntegerEncoder.from_estimator(fitted)
+    drawn = X is None
+    if drawn:
+        X = _random_charges(fitted.geometry_.n_cells)
     X, _ = as_wafers(X, "X", fitted.geometry_, allow_empty=True)
-    chip, left_out = _chip_of(fitted)
+    chip, left_out = _chip_of(fitted, mux, calibration)
     words = None if chip is None else chip.link_words(X)
-    manifest = _manifest(encoder, len(X), left_out)
-    # The bits of a format may be NumPy integers.
-    manifest_text = json.dumps(manifest, indent=2, default=np.generic.item)
-    project = hls_project(encoder, Path(folder) / "hls4ml")
     tables = verification_tables(fitted, encoder, X)
+    manifest = {
+        **_described(encoder),
+        **provenance_of(
+            fitted,
+            encoder,
+            X,
+            None if drawn else tables["verify_decoded_calQ.csv"],
+            more_packages=() if cmssw is None else ("tensorflow",),
+        ),
+        **_of_chip(chip),
+        "n_wafers": len(X),
+        "files": described_files(cmssw, with_chip=chip is not None),
+        "left_out": left_out,
+    }
+    project = hls_project(encoder, Path(folder) / "hls4ml")
+    n_told = int(fitted._inputs.tells_sum)
+    n_inputs = None if cmssw is None else fitted.n_components + n_told
+    # The bits of a format may be NumPy integers.
+    texts = {
+        "manifest.json": f"{json.dumps(manifest, indent=2, default=np.generic.item)}\n",
+        "README.txt": readme(encoder, manifest, cmssw_inputs=n_inputs),
+        "example_onnx.py": onnx_example(encoder, n_told),
+    }
     with staged_folder(folder) as staging:
         export_onnx(encoder, staging / "encoder.onnx")
         export_onnx(fitted, staging / "decoder.onnx", part="decoder")
+        if cmssw is not None:
+            export_tensorflow(encoder, staging / f"encoder_{cmssw}.pb")
+            export_tensorflow(fitted, staging / f"decoder_{cmssw}.pb", part="decoder")
         write_project(project, staging / "hls4ml")
         write_tables(tables, staging)
         if chip is not None:
@@ -120,29 +131,59 @@ def export(fitted, folder, X):
                 chip.write_registers(staging / name, dialect=dialect)
             write_words(staging / INPUT_FILE, words)
             write_words(staging / OUTPUT_FILE, chip.run(words))
-        for name, text in {
-            "manifest.json": f"{manifest_text}\n",
-            "README.txt": _readme(encoder, manifest),
-        }.items():
+        for name, text in texts.items():
             (staging / name).write_text(text, encoding="utf-8")
-    if left_out:
-        (reason,) = set(left_out.values())
-        warn_user(f"export leaves out {', '.join(left_out)}. {reason}")
+    _warn(left_out, cmssw, n_told)
     return manifest
 
 
-def _chip_of(fitted):
+def _check_name(cmssw):
+    if cmssw is None:
+        return
+    if not (isinstance(cmssw, str) and _NAME.fullmatch(cmssw)):
+        raise ValueError(
+            f"cmssw must be a name of letters, digits and any of '_+-', such as "
+            f"'5eLinks', or None; got {cmssw!r:.80}."
+        )
+    import_extra("tensorflow", "cmssw")
+
+
+def _random_charges(n_cells):
+    """Return charges in counts, each cell empty or not by itself."""
+    rng = np.random.default_rng(0)
+    charges = rng.exponential(80, size=(1000, n_cells)).round()
+    return charges * (rng.random(charges.shape) < 0.3)
+
+
+def _chip_of(fitted, mux, calibration):
     """Return the chip, or None and why its files are left out."""
     try:
-        return EconT.from_autoencoder(fitted), {}
+        EconT.from_autoencoder(fitted)
     except ValueError as error:
-        return None, dict.fromkeys(CHIP_FILES, str(error))
+        if mux is None and calibration is None:
+            return None, dict.fromkeys(CHIP_FILES, str(error))
+        raise ValueError(
+            f"There is no chip for mux and calibration to be set on: {error} Or leave "
+            "them out."
+        ) from error
+    return EconT.from_autoencoder(fitted, mux=mux, calibration=calibration), {}
 
 
-def _manifest(encoder, n_wafers, left_out):
+def _of_chip(chip):
+    """Return what the chip's files do not show of its cells."""
+    if chip is None:
+        return {}
+    settings = chip.settings
     return {
-        "skemd": __version__,
-        "versions": {package: metadata.version(package) for package in _PACKAGES},
+        "mux": settings.mux.tolist(),
+        "calibration": settings.calibration.tolist(),
+        "trigger_cells": chip.trigger_cells.tolist(),
+    }
+
+
+def _described(encoder):
+    """Return the computation, for programs."""
+    return {
         "arithmetic": encoder.arithmetic,
         "front_end": encoder.front_end,
         "formats": {
@@ -156,53 +197,22 @@ def _manifest(encoder, n_wafers, left_out):
                 "lowest": found.lowest,
                 "highest": found.highest,
             }
-            for name, found in _formats(encoder).items()
+            for name, found in formats_of(encoder).items()
         },
         "rounding": encoder.rounding,
         "image_shape": encoder.image_shape,
         "strides": encoder.strides,
-        "n_wafers": n_wafers,
-        "files": ALWAYS_WRITTEN | ({} if left_out else CHIP_FILES),
-        "left_out": left_out,
     }
 
 
-def _formats(encoder):
-    names = ("input_format", "weight_format", "latent_format")
-    formats = {name: getattr(encoder, name) for name in names}
-    # Autoencoders have one format for both layers' sums.
-    return formats | {"accumulator_format": encoder.accumulator_formats[0]}
-
-
-def _readme(encoder, manifest):
-    formats = _formats(encoder)
-    accumulator = formats.pop("accumulator_format")
-    formats = {name: hls_type(found) for name, found in formats.items()}
-    if encoder.arithmetic == "chip":
-        steps = [2 ** -(x.bits - 1 - x.integer_bits) for x in encoder.sum_formats]
-        sums = [f"each product rounded down to {step:g}" for step in steps]
-    else:
-        sums = 2 * [f"exact, then rounded to {hls_type(accumulator)}"]
-    files, front_end = manifest["files"], encoder.front_end
-    width = max(map(len, files))
-    left_out = "".join(
-        f"  left out: {name}. {why}\n" for name, why in manifest["left_out"].items()
-    )
-    return _README.format(
-        **formats,
-        skemd=manifest["skemd"],
-        image_shape=encoder.image_shape,
-        front_end=f" behind the front end {front_end!r}," if front_end else "",
-        n_filters=encoder.conv_kernel.shape[3],
-        kernel=encoder.conv_kernel.shape[:2],
-        strides=encoder.strides,
-        conv_sums=sums[0],
-        code_sums=sums[1],
-        n_components=encoder.dense_kernel.shape[1],
-        rounding={"half_even": "to the nearest, ties to even", "floor": "down"}[
-            encoder.rounding
-        ],
-        files="\n".join(f"  {name:<{width}}  {what}" for name, what in files.items()),
-        left_out=left_out,
-        n_wafers=manifest["n_wafers"],
-    )
+def _warn(left_out, cmssw, tells_sum):
+    if left_out:
+        (reason,) = set(left_out.values())
+        warn_user(f"export leaves out {', '.join(left_out)}. {reason}")
+    if cmssw is not None and tells_sum:
+        warn_user(
+            f"decoder_{cmssw}.pb takes the code and the module sum in counts, with "
+            "which it was trained, but CMSSW's concentrator code feeds the code alone. "
+            "Change that code, or fit with encode_sum=False, or with front_end=None, "
+            "since that code has no front end."
+        )

@@ -13,8 +13,14 @@ from skemd._input._same_padding import same_padding
 from skemd._io._files import check_replaceable, replace_file
 from skemd._number_formats._links import CONV_FRACTION_BITS, DENSE_FRACTION_BITS
 from skemd.firmware._encoder import IntegerEncoder
+from skemd.firmware._graph_meaning import (
+    decoder_meaning,
+    encoder_meaning,
+    has_softmax,
+    placement_of,
+)
 
-__all__ = ["export_onnx"]
+__all__ = ["check_is_exact", "export_onnx"]
 
 # Old enough for the runtimes in use, and new enough for the operators used here.
 _OPSET = 17
@@ -38,7 +44,7 @@ def export_onnx(model, path, *, part="encoder"):
         "code", shape (n, n_components), with all its roundings; the decoder takes
         "code" and returns "image", in floating point. Only an autoencoder has a
         decoder, whose "code" ends with what it is told of the sum, if it is told. All
-        numbers are float32.
+        numbers are float32. What they mean stands in the file's metadata.
 
     Raises
     ------
@@ -54,15 +60,17 @@ def export_onnx(model, path, *, part="encoder"):
     if part == "encoder":
         fitted = not isinstance(model, IntegerEncoder)
         encoder = IntegerEncoder.from_estimator(model) if fitted else model
-        graph = _encoder_graph(onnx, encoder)
+        graph, meaning = _encoder_graph(onnx, encoder), encoder_meaning(encoder)
     elif part == "decoder" and not isinstance(model, IntegerEncoder):
-        graph = _decoder_graph(onnx, model.decoder_, model.layout_.shape)
+        graph = _decoder_graph(onnx, model.decoder_, model.layout_)
+        meaning = decoder_meaning(model.n_components, model._inputs)
     else:
         raise ValueError(
             "part must be 'encoder', or 'decoder' of a fitted EMDAutoencoder; got "
             f"{part!r} of {type(model).__name__}."
         )
     written = graph.model()
+    onnx.helper.set_model_props(written, meaning)
     onnx.checker.check_model(written, full_check=True)
     check_replaceable(path)
     replace_file(path, written.SerializeToString())
@@ -89,9 +97,12 @@ class _Graph:
         self._nodes, self._constants = [], []
 
     def add(self, operator, *constants, name, **attributes):
-        """Append an operator, whose further inputs are constant arrays."""
+        """Append an operator; further inputs are arrays, or names of outputs before."""
         inputs = [self._last]
         for number, values in enumerate(constants):
+            if isinstance(values, str):
+                inputs.append(values)
+                continue
             inputs.append(f"{name}_{operator}_{number}")
             array = self._onnx.numpy_helper.from_array(values, inputs[-1])
             self._constants.append(array)
@@ -100,6 +111,11 @@ class _Graph:
             operator, inputs, [self._last], name=self._last, **attributes
         )
         self._nodes.append(node)
+
+    @property
+    def last(self):
+        """The name of the last operator's output."""
+        return self._last
 
     def quantize(self, number_format, rounding, name):
         """Round and saturate to a format."""
@@ -130,7 +146,7 @@ class _Graph:
 
 
 def _encoder_graph(onnx, encoder):
-    _check_is_exact(encoder)
+    check_is_exact(encoder)
     shape = encoder.image_shape
     n_components = encoder.dense_kernel.shape[1]
     graph = _Graph(onnx, "encoder", ("image", shape), ("code", (n_components,)))
@@ -204,16 +220,21 @@ def _conv_attributes(encoder):
     return {"strides": encoder.strides, "pads": _onnx_pads(pads)}
 
 
-def _decoder_graph(onnx, decoder, image_shape):
+def _decoder_graph(onnx, decoder, layout):
     # Keras takes seconds to import, and encoders do not need it.
     from skemd._backend import layers_with_weights, weights_of
 
-    dense, deconv, pixels = layers_with_weights(decoder)
-    kernel, bias = weights_of(dense)
-    small_shape = deconv.input.shape[1:]
-    graph = _Graph(onnx, "decoder", ("code", kernel.shape[:1]), ("image", image_shape))
-    graph.add("Gemm", _float32(kernel), _float32(bias), name="dense")
+    dense, *residual, deconv, pixels = layers_with_weights(decoder)
+    image_shape, small_shape = layout.shape, deconv.input.shape[1:]
+    code_shape = weights_of(dense)[0].shape[:1]
+    graph = _Graph(onnx, "decoder", ("code", code_shape), ("image", image_shape))
+    graph.add("Gemm", *map(_float32, weights_of(dense)), name="dense")
     graph.add("Relu", name="dense")
+    for layer in residual:
+        before = graph.last
+        graph.add("Gemm", *map(_float32, weights_of(layer)), name=layer.name)
+        graph.add("Relu", name=layer.name)
+        graph.add("Add", before, name=layer.name)
     graph.add("Reshape", np.array([-1, *small_shape]), name="reshape")
     graph.add("Transpose", name="to_channels_first", perm=[0, 3, 1, 2])
     _add_transposed(graph, deconv.strides, *weights_of(deconv), "deconv")
@@ -223,8 +244,16 @@ def _decoder_graph(onnx, decoder, image_shape):
         # An odd side comes back one pixel too long.
         graph.add("Slice", np.zeros(2, int), sides, np.array([2, 3]), name="crop")
     _add_transposed(graph, pixels.strides, *weights_of(pixels), "pixels")
-    graph.add("Sigmoid", name="pixels")
+    if not has_softmax(decoder):
+        graph.add("Sigmoid", name="pixels")
     graph.add("Transpose", name="to_channels_last", perm=[0, 2, 3, 1])
+    if has_softmax(decoder):
+        placement = _float32(placement_of(layout))
+        graph.add("Reshape", np.array([-1, placement.shape[1]]), name="pixels")
+        graph.add("MatMul", placement.T, name="cells")
+        graph.add("Softmax", name="cells", axis=1)
+        graph.add("MatMul", placement, name="image")
+        graph.add("Reshape", np.array([-1, *image_shape]), name="image")
     return graph
 
 
@@ -263,7 +292,19 @@ def _float32(values):
     return np.asarray(values, dtype=np.float32)
 
 
-def _check_is_exact(encoder):
+def check_is_exact(encoder):
+    """Check that an encoder's sums are exact in single precision.
+
+    Parameters
+    ----------
+    encoder : IntegerEncoder
+        Of any formats.
+
+    Raises
+    ------
+    ValueError
+        If a number may need more than 24 bits.
+    """
     largest = dict(
         zip(
             ("the convolution's sums", "the dense layer's sums"),
@@ -278,6 +319,6 @@ def _check_is_exact(encoder):
     for name, number in largest.items():
         if number >= _EXACT_IN_FLOAT32:
             raise ValueError(
-                f"ONNX computes in single precision, which holds 24 bits, but {name} "
+                f"Graphs compute in single precision, which holds 24 bits, but {name} "
                 f"may take {number.bit_length()}. Choose shorter formats."
             )

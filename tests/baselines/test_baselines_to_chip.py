@@ -1,11 +1,14 @@
 """Baselines against the emulator of the chip: what is sent, to the last bit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from wafers_by_hand import busy_wafers, fitted
 
 from skemd.baselines import BestChoice, SuperTriggerCell, ThresholdSum
 from skemd.datasets import make_wafers
+from skemd.firmware import EconT
 
 N_WAFERS = 2000
 SUPER_CELLS = {"STC4_9": 5, "STC16_9": 2, "CTC4_7": 3, "STC4_7": 4, "CTC4_9": 4}
@@ -22,7 +25,7 @@ def X():
 def sent_by_the_chip(baseline, X):
     """Return words, and what a receiver reads in them."""
     chip = baseline.to_chip()
-    words = chip.run(chip.link_words(X[:, chip.settings.mux]))
+    words = chip.run(chip.link_words(X))
     return words, chip.unpack(words)
 
 
@@ -124,6 +127,45 @@ def test_the_multiplexer_puts_a_square_of_neighbors_together():
     assert chip.settings.mux[:8].tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
     assert sorted(chip.settings.mux) == list(range(48))
     assert fitted(BestChoice()).to_chip().settings.mux.tolist() == list(range(48))
+
+
+@each_density
+@pytest.mark.parametrize(
+    "baseline",
+    [
+        BestChoice(3),
+        ThresholdSum(n_output_links=13),
+        *(SuperTriggerCell(name, n_output_links=2) for name in SUPER_CELLS),
+    ],
+    ids=lambda baseline: getattr(baseline, "algorithm", type(baseline).__name__),
+)
+def test_trigger_cells_go_in_whatever_the_multiplexer_is(X, baseline, front_end):
+    chip = baseline.set_params(front_end=front_end).fit(X).to_chip()
+    words = chip.link_words(X)
+    sent = chip.run(words)
+    # Trigger cells in order on the links: the words do not depend on the algorithm.
+    plain = fitted(BestChoice(front_end=front_end)).to_chip()
+    np.testing.assert_array_equal(words, plain.link_words(X))
+    # Registers of a multiplexer that skemd sets say where trigger cells lie,
+    for dialect in ["production"] + ["tree", "flat"] * (chip.settings.stc_type < 4):
+        again = EconT.from_registers(chip.registers(dialect=dialect))
+        np.testing.assert_array_equal(again.link_words(X), words)
+    # those of any other do not, and have to be told.
+    mux = np.random.default_rng(5).permutation(48)
+    foreign = EconT(dataclasses.replace(chip.settings, mux=mux))
+    assert foreign.trigger_cells.tolist() == list(range(48))
+    foreign = EconT.from_registers(
+        foreign.registers(), trigger_cells=chip.trigger_cells
+    )
+    assert (foreign.link_words(X) != words).any()
+    np.testing.assert_array_equal(foreign.run(foreign.link_words(X)), sent)
+
+
+@pytest.mark.parametrize("cells", [range(47), 48 * [0], np.arange(48.0)])
+def test_bad_orders_of_trigger_cells(cells):
+    settings = fitted(BestChoice()).to_chip().settings
+    with pytest.raises(ValueError, match="trigger_cells must have each number from 0"):
+        EconT(settings, trigger_cells=cells)
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,9 @@ EXEMPT = {
     **dict.fromkeys(importlib.import_module("skemd.layers").__all__, OF_TENSORS),
     **dict.fromkeys(importlib.import_module("skemd.losses").__all__, OF_TENSORS),
     **dict.fromkeys(["load_wafers", "read_csv", "write_csv"], OF_FILES),
-    **dict.fromkeys(["export", "export_hls4ml", "export_onnx"], OF_FILES),
+    **dict.fromkeys(
+        ["export", "export_hls4ml", "export_onnx", "export_tensorflow"], OF_FILES
+    ),
     **dict.fromkeys(["EconT", "read_words", "write_words"], OF_FILES),
     **dict.fromkeys(["ChipSettings", "EncoderWeights"], OF_NUMBERS),
     "Layout": OF_RESULTS,

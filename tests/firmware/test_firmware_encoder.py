@@ -21,7 +21,8 @@ from skemd.firmware import (
     FixedPoint,
     IntegerEncoder,
 )
-from skemd.firmware._chip._encoder_arithmetic import encode_images, trigger_cells
+from skemd.firmware._chip._encoder_arithmetic import encode_images
+from skemd.firmware._chip._trigger_cells import image_cells
 from skemd.geometry import Layout, hgcal_wafer
 
 all_formats = pytest.mark.parametrize("formats", FORMATS)
@@ -113,7 +114,7 @@ def test_the_chips_encoder_computes_what_econt_sends(front_end):
             "autoencoder",
             high_density=front_end == "HD",
             n_links=5,
-            mux=trigger_cells(),
+            mux=image_cells(),
             weights=encoder.weights,
         )
         chip = EconT(settings)

@@ -1,13 +1,17 @@
 """The folder for engineers: what each file says, read back from disk."""
 
+import hashlib
 import json
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-from encoders import fitted_for_the_chip, fitted_in_exact_sums
+from encoders import fitted_for_the_chip, fitted_in_exact_sums, with_wide_weights
+from exhaustive import rarely
+from frozen_graphs import needs_tensorflow, run_graph
 from processes import run_python
 from small_data import small_wafers, tiny_autoencoder
 
@@ -21,7 +25,10 @@ from skemd.firmware import (
     read_words,
     write_verification_vectors,
 )
+from skemd.firmware._chip._front_end import seen_charges
+from skemd.firmware._provenance import provenance_of
 from skemd.geometry import Geometry, hgcal_wafer
+from skemd.losses import SinkhornDivergence
 
 VECTORS = {
     "verify_input_ae.csv",
@@ -35,6 +42,7 @@ REGISTERS = {"registers_production.yaml", "registers_prototype.yaml"}
 CHIP_FILES = REGISTERS | {"testInput.csv", "testOutput.csv"}
 FILES = VECTORS | CHIP_FILES
 FILES |= {"encoder.onnx", "decoder.onnx", "hls4ml", "README.txt", "manifest.json"}
+FILES |= {"example_onnx.py"}
 
 
 def wafers(n_samples=40):
@@ -155,7 +163,8 @@ def test_the_manifest_and_the_readme_name_every_file_and_format(folder):
         "highest": 31 / 32,
     }
     assert manifest["n_wafers"] == 40
-    assert set(manifest["versions"]) == {"numpy", "keras", "onnx", "hls4ml"}
+    packages = {"numpy", "scikit-learn", "keras", "onnx", "hls4ml"}
+    assert set(manifest["versions"]) == {"skemd", "python"} | packages
     readme = (folder / "README.txt").read_text()
     for name in manifest["files"]:
         assert name in readme
@@ -163,6 +172,234 @@ def test_the_manifest_and_the_readme_name_every_file_and_format(folder):
         assert name in readme
     assert (manifest["arithmetic"], manifest["front_end"]) == ("chip", "LD")
     assert manifest["formats"]["accumulator_format"] is None
+
+
+def test_the_manifest_says_what_made_the_files(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    fitted, X = fitted_for_the_chip(links=3), wafers()
+    found = manifest["parameters"]
+    assert found.keys() == fitted.get_params(deep=False).keys() - {
+        "checkpoint_dir",
+        "n_jobs",
+        "verbose",
+    }
+    assert (found["loss"], found["n_output_links"], found["epochs"]) == ("mse", 3, 1)
+    data = small_wafers().astype("<f8")
+    assert manifest["training_data"] == {
+        "n_wafers": len(data),
+        "sha256": hashlib.sha256(data.tobytes()).hexdigest(),
+    }
+    charged = X[X.any(axis=1)]
+    score = {"mean_emd": pytest.approx(-fitted.score(charged), rel=1e-5)}
+    assert manifest["score"] == {"n_wafers": 39, **score}
+    losses = fitted.history_
+    assert manifest["training"]["epochs"] == len(losses["loss"])
+    assert manifest["training"]["lowest"]["val_loss"] == min(losses["val_loss"])
+    # From the registers to the hash of the weights.
+    weights = EconT.from_registers(folder / "registers_production.yaml")
+    steps = b"".join(array.tobytes() for array in weights.settings.weights)
+    digest = hashlib.sha256(steps).hexdigest()
+    assert manifest["sha256"]["encoder"] == digest
+    readme = (folder / "README.txt").read_text()
+    for words in (digest, manifest["training_data"]["sha256"], "mean exact EMD"):
+        assert words in readme
+    other = fitted_for_the_chip(links=3)
+    other.network_.weights[9] = other.network_.weights[9] + np.float32(1)
+    record = provenance_of(other, IntegerEncoder.from_estimator(other), X, None)
+    assert record["sha256"]["encoder"] == digest
+    assert record["sha256"]["network"] != manifest["sha256"]["network"]
+
+
+def test_losses_and_formats_are_recorded_by_their_parameters(tmp_path):
+    fitted = fitted_for_the_chip()
+    fitted.set_params(
+        loss=SinkhornDivergence(epsilon=0.25), latent_bits=FixedPoint(9, 1)
+    )
+    encoder = IntegerEncoder.from_estimator(fitted)
+    parameters = provenance_of(fitted, encoder, wafers(), None)["parameters"]
+    assert parameters["loss"]["class"] == "SinkhornDivergence"
+    assert parameters["loss"]["epsilon"] == 0.25
+    assert parameters["latent_bits"] == {"bits": 9, "integer_bits": 1, "signed": True}
+    json.dumps(parameters)
+
+
+def test_without_wafers_random_charges_are_verified(tmp_path):
+    manifest = export(fitted_for_the_chip(), tmp_path)
+    assert manifest["n_wafers"] == 1000
+    assert manifest["score"]["mean_emd"] is None
+    chip = EconT.from_registers(tmp_path / "registers_production.yaml")
+    words = chip.run(read_words(tmp_path / "testInput.csv"))
+    np.testing.assert_array_equal(words, read_words(tmp_path / "testOutput.csv"))
+    assert len(np.unique(chip.unpack(words)["codes"])) > 100
+    assert "random or empty" in (tmp_path / "README.txt").read_text()
+
+
+def test_multiplexer_and_calibration_of_a_detector(tmp_path):
+    X, fitted = wafers(), fitted_for_the_chip(links=3)
+    own = EconT.from_autoencoder(fitted)
+    # Which input cell each trigger cell comes on, and back.
+    input_cell_of = np.random.default_rng(1).permutation(48)
+    mux = input_cell_of[own.trigger_cells]
+    manifest = export(fitted, tmp_path, X, mux=mux.tolist())
+    words = read_words(tmp_path / "testInput.csv")
+    np.testing.assert_array_equal(
+        read_words(tmp_path / "testOutput.csv"), own.run(own.link_words(X))
+    )
+    # Production chip: cell k of a word is its k-th group of seven bits.
+    on_links = (words[:, :, None] >> np.array([21, 14, 7, 0], np.uint32)) & 127
+    in_order = (own.link_words(X)[:, :, None] >> np.array([21, 14, 7, 0])) & 127
+    np.testing.assert_array_equal(
+        on_links.reshape(len(X), 48)[:, input_cell_of], in_order.reshape(len(X), 48)
+    )
+    for name in REGISTERS:
+        chip = EconT.from_registers(
+            tmp_path / name, trigger_cells=manifest["trigger_cells"]
+        )
+        np.testing.assert_array_equal(chip.link_words(X), words)
+        np.testing.assert_array_equal(
+            chip.run(words), read_words(tmp_path / "testOutput.csv")
+        )
+    assert manifest["mux"] == mux.tolist()
+    assert "multiplexer was passed" in (tmp_path / "README.txt").read_text()
+
+
+def test_the_chip_encodes_calibrated_charges(tmp_path):
+    X, fitted = wafers(), fitted_for_the_chip(links=5)
+    factors = np.random.default_rng(2).integers(500, 4096, size=48)
+    export(fitted, tmp_path, X, calibration=factors)
+    chip = EconT.from_registers(tmp_path / "registers_prototype.yaml")
+    sent = chip.unpack(read_words(tmp_path / "testOutput.csv"))
+    # Cell by cell behind the multiplexer.
+    seen = seen_charges(X, "LD")[:, chip.trigger_cells].astype(np.int64)
+    calibrated = (seen * factors) >> 11
+    cells = np.empty_like(calibrated)
+    cells[:, chip.trigger_cells] = calibrated
+    encoder = IntegerEncoder.from_estimator(fitted)
+    twin = IntegerEncoder(
+        encoder.conv_kernel, encoder.conv_bias, encoder.dense_kernel, encoder.dense_bias
+    )
+    np.testing.assert_array_equal(sent["codes"], twin.transform_integers(cells))
+    assert "times\n  the calibration" in (tmp_path / "README.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mux": range(47)}, "mux must have 48 values.*got 47"),
+        ({"mux": [48, *range(47)]}, "mux must be a whole number from 0 to 47; got 48"),
+        ({"mux": [0, *range(47)]}, "reads some input cells twice"),
+        ({"calibration": 48 * [4096]}, "calibration must be a whole .* 4095; got 4096"),
+        ({"cmssw": "../x"}, "cmssw must be a name of letters.*got '../x'"),
+        ({"cmssw": 5}, "cmssw must be a name of letters.*got 5"),
+    ],
+)
+def test_nothing_is_written_for_bad_settings(settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export(fitted_for_the_chip(), tmp_path / "new", wafers(), **settings)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_multiplexer_needs_a_chip(tmp_path):
+    with pytest.raises(ValueError, match="There is no chip for mux and calibration"):
+        export(fitted_in_exact_sums(), tmp_path / "new", wafers(), mux=range(48))
+    assert not (tmp_path / "new").exists()
+
+
+@needs_tensorflow
+def test_graphs_for_cmssw_are_written_when_asked_for(tmp_path):
+    fitted, X = fitted_for_the_chip(links=3), wafers()
+    with pytest.warns(UserWarning, match=r"decoder_3eLinks.pb takes the code and the"):
+        manifest = export(fitted, tmp_path, X, cmssw="3eLinks")
+    images = read_table(tmp_path, "verify_input_ae.csv").reshape(-1, 8, 8, 1)
+    codes = run_graph(tmp_path / "encoder_3eLinks.pb", images)
+    np.testing.assert_array_equal(codes, read_table(tmp_path, "verify_output.csv"))
+    rows = fitted.transform(X)
+    decoded = run_graph(tmp_path / "decoder_3eLinks.pb", rows).reshape(len(X), -1)
+    expected = read_table(tmp_path, "verify_decoded.csv")
+    np.testing.assert_allclose(decoded, expected, atol=1e-6)
+    assert "tensorflow" in manifest["versions"]
+    readme = (tmp_path / "README.txt").read_text()
+    assert "decoderShape = [1, 17]" in readme
+    assert manifest["files"].keys() >= {"encoder_3eLinks.pb", "decoder_3eLinks.pb"}
+
+
+@needs_tensorflow
+def test_cmssw_feeds_codes_alone_without_a_front_end(tmp_path):
+    fitted = tiny_autoencoder(
+        n_filters=8, n_components=16, n_output_links=5, front_end=None, epochs=1
+    ).fit(small_wafers())
+    with pytest.warns(UserWarning, match="leaves out registers") as warned:
+        export(fitted, tmp_path, wafers(), cmssw="5")
+    assert len(warned) == 1
+    codes = read_table(tmp_path, "verify_output.csv").astype(np.float32)
+    assert run_graph(tmp_path / "decoder_5.pb", codes).shape == (40, 8, 8, 1)
+    assert "decoderShape = [1, 16]" in (tmp_path / "README.txt").read_text()
+
+
+def test_tensorflow_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r"needs tensorflow, .*skemd\[cmssw\]"):
+        export(fitted_for_the_chip(), tmp_path / "new", wafers(), cmssw="x")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        *rarely(
+            {"front_end": "HD"},
+            {"front_end": None},
+            {"front_end": None, "encode_sum": True},
+            {"encode_sum": False},
+            {"arithmetic": "exact", "layout": "4x4x3"},
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:export leaves out:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*components of the code are dead:UserWarning")
+def test_the_example_beside_the_graphs_runs_without_skemd(parameters, tmp_path):
+    fitted = tiny_autoencoder(
+        n_filters=8, n_components=16, n_output_links=4, epochs=1, **parameters
+    ).fit(small_wafers())
+    X = wafers(200)
+    X[:20] *= [[2**place] for place in range(20)]
+    X[4] = 0
+    X[4, 9] = 2**21
+    export(with_wide_weights(fitted), tmp_path, np.minimum(X, 2**22))
+    script = """
+import runpy
+import sys
+sys.modules["skemd"] = None
+runpy.run_path(sys.argv[1])
+"""
+    outcome = run_python(script, tmp_path / "example_onnx.py")
+    assert outcome.returncode == 0, outcome.stderr
+    codes, pixels, images = outcome.stdout.splitlines()
+    assert codes == "numbers of codes that differ: 0"
+    assert float(pixels.split()[-1]) < 1e-6
+    assert float(images.split()[-1]) < 1e-5
+
+
+def test_metadata_of_onnx_says_what_goes_in_and_comes_out(folder):
+    meaning = {
+        part: {
+            entry.key: entry.value
+            for entry in onnx.load(folder / f"{part}.onnx").metadata_props
+        }
+        for part in ("encoder", "decoder")
+    }
+    said = meaning["encoder"]
+    assert said["input"].startswith("image: float32, (n, 8, 8, 1); charges in counts")
+    assert "power of two at or below its sum" in said["normalization"]
+    assert "saturate" in said["normalization"]
+    assert (said["front_end"], said["arithmetic"]) == ("LD", "chip")
+    layout = hgcal_wafer().layout("8x8")
+    for of_part in meaning.values():
+        assert json.loads(of_part["cell_to_pixel"]) == layout.cell_to_pixel.tolist()
+    assert "multiples of 0.0625 from 0 to 1.9375" in said["output"]
+    assert meaning["decoder"]["input"].startswith("code: float32, (n, 18); 16 numbers")
 
 
 def test_formats_may_count_in_numpy_integers(tmp_path):

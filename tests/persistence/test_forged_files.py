@@ -252,6 +252,13 @@ def test_a_random_state_that_is_none_is_refused(changes, load_forged):
         (fitted_regressor, "_sklearn_output_config", {"dict": [["x", None]]}, None),
         (fitted_autoencoder, "typical_sum_", float("nan"), None),
         (fitted_autoencoder, "_n_features_out", 10**9, None),
+        (fitted_autoencoder, "training_data_", {"dict": []}, None),
+        (
+            fitted_autoencoder,
+            "training_data_",
+            {"dict": [["n_wafers", 1], ["sha256", "x"]]},
+            None,
+        ),
         (fitted_autoencoder, "dead_components_", {}, np.array([10**9])),
         (fitted_autoencoder, "dead_components_", {}, np.array([0.5])),
         (lambda: BestChoice().fit(small_wafers()), "n_sent_", 10**9, None),

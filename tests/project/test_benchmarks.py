@@ -16,6 +16,7 @@ from benchmarks import (
     __main__,
     chip_cost,
     chip_epoch,
+    chip_training,
     defaults,
     exactness,
     links,
@@ -24,6 +25,7 @@ from benchmarks import (
 )
 from benchmarks._compare import Comparison, in_turns
 from skemd.distance import paired_emd
+from skemd.metrics import emd_per_wafer
 
 
 def test_rivals_are_timed_in_turns_printed_and_written(tmp_path, monkeypatch, capsys):
@@ -151,6 +153,41 @@ def test_the_table_of_the_chips_cost_has_a_row_for_each_format(monkeypatch):
     expected = np.mean(results["generated"]["telescope"]["3"])
     assert float(rows["3"][3]) == pytest.approx(expected, abs=1e-3)
     assert rows["float"][-2:] == ["1.00", "(1.00-1.00)"]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore:.* dead:UserWarning")
+def test_training_through_the_chip_is_judged_by_what_is_received(monkeypatch):
+    monkeypatch.setattr(chip_training, "REAL_SAMPLE", Path("no-such-file"))
+    table, results = chip_training.report(
+        links=(2,), seeds=(0,), n_generated=300, epochs=1
+    )
+    rows = {name: by_links[2][0] for name, by_links in results["generated"].items()}
+    assert rows.keys() == chip_training.ROWS.keys()
+    X = chip_training.make_wafers(300, random_state=0)
+    train, test = chip_training.set_aside(X, 0)
+    fitted = chip_training.EMDAutoencoder(
+        "emd", n_output_links=2, random_state=0, epochs=1
+    ).fit(train)
+    # What the receiver makes of the emulator's words is what predict returns.
+    assert rows["through the front end"]["mean"] == pytest.approx(-fitted.score(test))
+    assert len({row["mean"] for row in rows.values()}) == len(rows)
+    occupied = (test > 0).sum(axis=1)
+    few = emd_per_wafer(test, fitted.predict(test))[occupied < 4]
+    found = rows["through the front end"]["by occupancy"]
+    assert found[0] == pytest.approx(few.mean())
+    assert f"{found[0]:.3f}" in table
+
+
+def test_options_of_the_command_leave_rows_out(monkeypatch, tmp_path, capsys):
+    def report(links=(2, 3), n_generated=10):
+        return f"{links} {n_generated}", {}
+
+    monkeypatch.setitem(__main__.REPORTS, "links", report)
+    words = ["links", "--links", "5", "--seeds", "7", "--output", f"{tmp_path}/x"]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    __main__.main()
+    assert capsys.readouterr().out == "[5] 10\n"
 
 
 @pytest.mark.exhaustive

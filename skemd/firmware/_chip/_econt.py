@@ -9,14 +9,13 @@ from skemd._checks import check_container
 from skemd._input._units import warn_unless_counts
 from skemd.firmware._chip._best_choice import pack_best_choice, unpack_best_choice
 from skemd.firmware._chip._bit_fields import N_OUTPUT_WORDS
-from skemd.firmware._chip._encoder_arithmetic import encode_wafers, trigger_cells
+from skemd.firmware._chip._encoder_arithmetic import encode_wafers
 from skemd.firmware._chip._encoder_frame import (
     mask_of_top_bits,
     pack_encoder,
     unpack_encoder,
 )
 from skemd.firmware._chip._front_end import (
-    CELLS_A_LINK,
     FRONT_ENDS,
     N_CELLS,
     N_INPUT_LINKS,
@@ -40,6 +39,11 @@ from skemd.firmware._chip._threshold_sum import (
     pack_threshold_sum,
     read_frames,
 )
+from skemd.firmware._chip._trigger_cells import (
+    checked_trigger_cells,
+    image_cells,
+    trigger_cells_of_mux,
+)
 from skemd.firmware._chip._word_files import as_words
 from skemd.firmware._encoder import IntegerEncoder
 
@@ -60,11 +64,18 @@ class EconT:
     ----------
     settings : ChipSettings
         What the chip is set to.
+    trigger_cells : sequence of 48 int or None, default=None
+        For each cell behind the multiplexer the trigger cell of the wafer that lies
+        there, which `link_words` needs. None for the cells' own numbers, but if the
+        multiplexer is the one that `from_autoencoder` or `to_chip` of a baseline set,
+        for the trigger cells that it brings there.
 
     Attributes
     ----------
     settings : ChipSettings
         The same.
+    trigger_cells : ndarray of int of shape (48,)
+        The trigger cell at each place behind the multiplexer.
     dialect : str
         How :meth:`registers` names registers unless told otherwise: as the file that
         the chip was read from, else "production" or "tree" by version.
@@ -88,17 +99,22 @@ class EconT:
     (array([[0, 1, 2, 7]]), array([[  0,   0,   0, 960]]))
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings, *, trigger_cells=None):
         if not isinstance(settings, ChipSettings):
             raise ValueError(
                 f"settings must be ChipSettings; got {type(settings).__name__}. For "
                 "files and dictionaries of registers there is EconT.from_registers."
             )
         self.settings = settings
+        self.trigger_cells = (
+            trigger_cells_of_mux(settings)
+            if trigger_cells is None
+            else checked_trigger_cells(trigger_cells)
+        )
         self.dialect = "production" if settings.version == "production" else "tree"
 
     @classmethod
-    def from_registers(cls, registers):
+    def from_registers(cls, registers, *, trigger_cells=None):
         """Make a chip from its registers.
 
         Parameters
@@ -107,6 +123,8 @@ class EconT:
             A YAML file, or what it holds, in one of three dialects: the prototype's
             tree under ``ECON-T``, the flat names that came after it, or the production
             chip's.
+        trigger_cells : sequence of 48 int or None, default=None
+            As in the constructor. Registers do not say what lies where on the wafer.
 
         Returns
         -------
@@ -131,12 +149,12 @@ class EconT:
                 raise ValueError(f"{os.fspath(path)}: {error}") from error
         else:
             settings, dialect = settings_of_registers(registers)
-        chip = cls(settings)
+        chip = cls(settings, trigger_cells=trigger_cells)
         chip.dialect = dialect
         return chip
 
     @classmethod
-    def from_autoencoder(cls, autoencoder):
+    def from_autoencoder(cls, autoencoder, *, mux=None, calibration=None):
         """Make the chip that sends what a fitted autoencoder transforms to.
 
         Parameters
@@ -144,19 +162,28 @@ class EconT:
         autoencoder : EMDAutoencoder
             Fitted with ``n_output_links``, and ``arithmetic`` and ``front_end`` of the
             chip.
+        mux : sequence of 48 int or None, default=None
+            For each cell behind the multiplexer the input cell before it, as the
+            production chip numbers them. Place i must get trigger cell
+            ``chip.trigger_cells[i]``, so that, if trigger cell t comes on input cell
+            ``input_cell_of[t]``, this is ``input_cell_of[chip.trigger_cells]``. None if
+            trigger cells come in order on the input links.
+        calibration : sequence of 48 int or None, default=None
+            Factor of each cell behind the multiplexer in steps of 1 / 2048; None for 1.
+            The chip then encodes charges times these factors.
 
         Returns
         -------
         chip : EconT
             A production chip of the autoencoder's density and number of links. Its keep
-            mask has the top bits of each number of the code, and its multiplexer brings
-            the wafer's trigger cells, in order on the input links, to their places in
-            the encoder's image.
+            mask has the top bits of each number of the code. `link_words` takes charges
+            in the order of trigger cells, whatever the multiplexer is.
 
         Raises
         ------
         ValueError
-            If the autoencoder computes what no chip does.
+            If the autoencoder computes what no chip does, or the chip cannot have this
+            multiplexer or calibration.
         """
         check_is_fitted(autoencoder)
         cures = {
@@ -171,16 +198,16 @@ class EconT:
                 f"{', '.join(wrong)} and fit again."
             )
         encoder = IntegerEncoder.from_estimator(autoencoder)
-        return cls(
-            ChipSettings(
-                "autoencoder",
-                high_density=FRONT_ENDS[autoencoder.front_end_],
-                n_links=autoencoder.n_output_links_,
-                mux=trigger_cells(),
-                weights=encoder.weights,
-                keep_mask=mask_of_top_bits(encoder.latent_format.bits),
-            )
+        settings = ChipSettings(
+            "autoencoder",
+            high_density=FRONT_ENDS[autoencoder.front_end_],
+            n_links=autoencoder.n_output_links_,
+            mux=image_cells() if mux is None else mux,
+            calibration=calibration,
+            weights=encoder.weights,
+            keep_mask=mask_of_top_bits(encoder.latent_format.bits),
         )
+        return cls(settings, trigger_cells=image_cells())
 
     def run(self, link_words):
         """Compute what the chip sends.
@@ -225,15 +252,16 @@ class EconT:
         """Write wafers as the words of the input links.
 
         Charges are cut to the 4E3M codes of the links and put backwards through the
-        multiplexer; the calibration is not undone. One wafer is one crossing.
+        multiplexer, so that behind it each trigger cell lies where `trigger_cells` has
+        it. The calibration is not undone. One wafer is one crossing.
 
         Parameters
         ----------
         X : array-like of shape (n_crossings, 48)
-            Charges in counts, at most 2**22, in the order of the cells behind the
-            multiplexer; for the autoencoder, if the multiplexer is that of
-            `from_autoencoder`, in the order of the wafer's trigger cells. What is
-            between two counts is rounded down.
+            Charges in counts, at most 2**22, a column for each trigger cell. For
+            registers whose multiplexer is not one of skemd's and that were read without
+            `trigger_cells`, these are the cells as numbered behind the multiplexer.
+            What is between two counts is rounded down.
 
         Returns
         -------
@@ -261,9 +289,7 @@ class EconT:
                 f"{left_out}, so that it cannot be undone. Make a chip whose mux is a "
                 "permutation."
             )
-        if self._lays_out_wafers():
-            counts = counts[:, trigger_cells()]
-        codes = input_codes(counts, self.settings.high_density)
+        codes = input_codes(counts[:, self.trigger_cells], self.settings.high_density)
         return to_link_words(codes, mux, version=self.settings.version)
 
     def unpack(self, words, *, half_lsb=False):
@@ -354,16 +380,6 @@ class EconT:
             If PyYAML is not installed.
         """
         write_register_file(path, self.registers(dialect=dialect))
-
-    def _lays_out_wafers(self):
-        """Say whether the multiplexer makes the encoder's image of trigger cells."""
-        settings = self.settings
-        mux = settings.mux
-        if settings.version == "prototype":
-            # The four cells of an input link come in reverse there.
-            mux = mux ^ (CELLS_A_LINK - 1)
-        is_encoder = settings.algorithm == "autoencoder"
-        return is_encoder and np.array_equal(mux, trigger_cells())
 
     def _frames(self, link_words, counters):
         """Return words, or for the threshold sum the frames before the buffer."""

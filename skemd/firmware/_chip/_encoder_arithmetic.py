@@ -11,19 +11,13 @@ wafers with a sum below 128, whose pixels are shifted up, are open and computed 
 same rules here.
 """
 
-import functools
-
 import numpy as np
 
-from skemd.geometry import hgcal_wafer
-
 __all__ = [
-    "chip_layout",
     "encode_images",
     "encode_wafers",
     "pixels_of",
     "sums_of_products",
-    "trigger_cells",
 ]
 
 _SIDE = 8
@@ -32,31 +26,6 @@ _PADDED = 9
 _OUTPUT_SIDE = 4
 _PIXEL_BITS = 7
 _LARGEST_CODE = 511
-
-
-def chip_layout():
-    """Return how the wafer's trigger cells lie in the encoder's images."""
-    return hgcal_wafer().layout("8x8")
-
-
-@functools.cache
-def trigger_cells():
-    """Return which trigger cell has to lie where behind the multiplexer.
-
-    The encoder's images have the layout "8x8" of the wafer, if a multiplexer with these
-    numbers brings the trigger cells into its order.
-
-    Returns
-    -------
-    cells : ndarray of int of shape (48,)
-        For each cell behind the multiplexer the trigger cell of the wafer.
-    """
-    layout = chip_layout()
-    images = layout.apply(np.arange(layout.n_cells, dtype=np.float64)[None])
-    rows = images.reshape(_SIDE, _SIDE)
-    cells = np.concatenate([rows[:4].ravel(), rows[4:, :4].ravel()]).astype(np.int64)
-    cells.setflags(write=False)
-    return cells
 
 
 def pixels_of(charges):
