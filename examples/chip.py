@@ -5,8 +5,8 @@ This script trains an autoencoder through the chip's arithmetic for a number of 
 links, on generated wafers or on your own (``--data FILE_OR_FOLDER``). It computes the
 codes of wafers set aside in integers and with the emulator of the chip, and compares
 them with those of the network. Then it writes registers, words of the links, ONNX
-files, an hls4ml project and verification vectors into one folder. It
-needs ``python -m pip install "skemd[firmware]"`` and takes one to three minutes on two cores.
+files, an hls4ml project and verification vectors into one folder. It needs
+``python -m pip install "skemd[firmware]"`` and takes one to three minutes on two cores.
 """
 
 import argparse
