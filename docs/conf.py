@@ -27,6 +27,8 @@ from names_elsewhere import NAMES, inventories
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Without a display matplotlib warns that it cannot show figures that the gallery keeps.
 warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")
+# Some trainings of the gallery could go on. Their warning has paths of this machine.
+warnings.filterwarnings("ignore", message=".* ended while still improving")
 
 project = "skemd"
 author = "The skemd developers"
