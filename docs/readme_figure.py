@@ -1,4 +1,4 @@
-"""Draw the figure of README.rst: ``python docs/readme_figure.py``, about two minutes.
+"""Draw the figure of README.rst: ``python docs/readme_figure.py``, two to four minutes.
 
 The wafer is the first one with ten to twenty cells above 1 MIP in a generated set that
 no training saw. The figure also has its reconstructions after two losses, and the
@@ -47,7 +47,7 @@ def main():
         plot_wafer(Z[shown] * scale, ax=ax, vmax=test[shown].max())
         ax.set_title(f"{name}: EMD {distances[name][shown]:.2f}")
     profiles = {name: profile(d, cells, EDGES) for name, d in distances.items()}
-    plot_profiles(profiles, "cells above 1 MIP", "exact EMD", ax=axes[3])
+    plot_profiles(profiles, "cells above 1 MIP", "exact EMD (half pitches)", ax=axes[3])
     axes[3].set_title("median, 5,000 wafers")
     axes[3].set_ylim(0)
     figure.savefig(FIGURE, dpi=110)

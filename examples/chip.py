@@ -5,8 +5,8 @@ This script trains an autoencoder through the chip's arithmetic for a number of 
 links, on generated wafers or on your own (``--data FILE_OR_FOLDER``). It computes the
 codes of wafers set aside in integers and with the emulator of the chip, and compares
 them with those of the network. Then it writes registers, words of the links, ONNX
-files, an hls4ml project and verification vectors into one folder. It
-needs ``python -m pip install "skemd[firmware]"`` and takes about a minute on two cores.
+files, an hls4ml project and verification vectors into one folder. It needs
+``python -m pip install "skemd[firmware]"`` and takes one to three minutes on two cores.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def parsed_options():
     parser.add_argument("--wafers", type=int, default=20_000, help="to generate")
     parser.add_argument("--links", type=int, default=5, choices=(2, 3, 4, 5))
     parser.add_argument("--loss", default="emd")
-    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--epochs", type=int, help="default: those of the estimator")
     parser.add_argument(
         "--vectors", type=int, default=1000, help="wafers for verification"
     )

@@ -13,7 +13,7 @@ from skemd import EMDAutoencoder
 from skemd.datasets import make_wafers
 from skemd.geometry import hgcal_wafer
 
-N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
+N_TRAIN, N_TEST = 3000, 1500
 
 # %%
 # We train an autoencoder on the exact EMD and encode wafers that it did not see. Two
@@ -21,9 +21,7 @@ N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
-autoencoder = EMDAutoencoder(
-    loss="emd", epochs=EPOCHS, batch_size=250, random_state=0
-).fit(X)
+autoencoder = EMDAutoencoder("emd", random_state=0).fit(X)
 codes = autoencoder.transform(test)
 components = PCA(2).fit_transform(codes)
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from skemd import EMDAutoencoder, WaferRemapper, emd_score
 from skemd.datasets import make_wafers
 
-N_WAFERS, EPOCHS, N_FILTERS = 2000, 40, [1, 4, 8]
+N_WAFERS, N_FILTERS = 2000, [1, 4, 8]
 
 # %%
 # The autoencoder is an estimator like any other: given a pipeline, a grid and a scorer,
@@ -24,7 +24,7 @@ N_WAFERS, EPOCHS, N_FILTERS = 2000, 40, [1, 4, 8]
 X = make_wafers(N_WAFERS, random_state=0)
 pipeline = make_pipeline(
     WaferRemapper(),
-    EMDAutoencoder(loss="telescope", epochs=EPOCHS, batch_size=125, random_state=0),
+    EMDAutoencoder("telescope", random_state=0),
 )
 search = GridSearchCV(
     pipeline,

@@ -14,18 +14,16 @@ from skemd.datasets import make_wafers
 from skemd.distance import paired_emd
 from skemd.plot import plot_learned_emd, plot_relative_difference
 
-N_TRAIN, N_TEST, EPOCHS = 3000, 1500, 30
+N_TRAIN, N_TEST = 3000, 1500
 
 # %%
 # The pairs that matter are wafers and their reconstructions, here by an autoencoder
-# trained with the telescope loss for a short time. Pairs of unrelated wafers are at the
-# other end of the scale.
+# trained with the telescope loss. Pairs of unrelated wafers are at the other end of the
+# scale.
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
-autoencoder = EMDAutoencoder(
-    loss="telescope", epochs=EPOCHS, batch_size=250, random_state=0
-).fit(X)
+autoencoder = EMDAutoencoder("telescope", random_state=0).fit(X)
 kinds = {"reconstructions": autoencoder.predict(test), "unrelated": test[::-1]}
 
 learned_emd = EMDRegressor.from_pretrained("hgcal-wafer")

@@ -13,7 +13,7 @@ from skemd.metrics import emd_per_wafer
 from skemd.plot import plot_profiles, plot_reconstructions
 from skemd.study import occupancy, profile
 
-N_TRAIN, N_TEST, EPOCHS = 4000, 1500, 40
+N_TRAIN, N_TEST = 4000, 1500
 LOSSES = ("weighted_mse", "telescope", "emdcnn", "emd")
 
 # %%
@@ -24,10 +24,7 @@ LOSSES = ("weighted_mse", "telescope", "emdcnn", "emd")
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
 received = {
-    loss: EMDAutoencoder(loss, epochs=EPOCHS, batch_size=100, random_state=0)
-    .fit(X)
-    .predict(test)
-    for loss in LOSSES
+    loss: EMDAutoencoder(loss, random_state=0).fit(X).predict(test) for loss in LOSSES
 }
 
 # %%

@@ -12,7 +12,7 @@ from skemd import EMDAutoencoder
 from skemd.datasets import make_wafers
 from skemd.metrics import mean_emd
 
-N_TRAIN, N_TEST, EPOCHS = 4000, 1500, 40
+N_TRAIN, N_TEST = 4000, 1500
 BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
 
 # %%
@@ -23,8 +23,7 @@ BITS_OF_LINKS = {2: 3, 3: 5, 5: 9}
 
 X = make_wafers(N_TRAIN, random_state=0)
 test = make_wafers(N_TEST, random_state=1)
-training = {"loss": "emd", "epochs": EPOCHS, "batch_size": 100, "random_state": 0}
-training["arithmetic"] = "exact"
+training = {"loss": "emd", "random_state": 0, "arithmetic": "exact"}
 floating = EMDAutoencoder(**training).fit(X)
 aware = [
     EMDAutoencoder(n_output_links=links, **training).fit(X) for links in BITS_OF_LINKS

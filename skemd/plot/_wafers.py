@@ -1,5 +1,6 @@
 """Single wafers, and wafers above their reconstructions."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,6 +24,9 @@ from skemd.plot._style import CHARGE_LABEL, axes_or_new
 
 __all__ = ["plot_reconstructions", "plot_wafer"]
 
+# Characters that fit beside a wafer.
+_ROW_NAME_WIDTH = 18
+
 
 def plot_wafer(
     wafer,
@@ -34,7 +38,7 @@ def plot_wafer(
     cell_numbers=False,
     outline=True,
     colorbar=False,
-    label=CHARGE_LABEL,
+    label=None,
 ):
     """Draw one wafer, each cell colored by its charge.
 
@@ -61,8 +65,9 @@ def plot_wafer(
         around a grid.
     colorbar : bool, default=False
         Whether to add the scale of charges beside the axes. Bars have an axis instead.
-    label : str, default="charge (CALQ counts)"
-        Label of that scale or axis.
+    label : str or None, default=None
+        Label of that scale or axis; None for "charge (CALQ counts)" on the wafer, and
+        for "charge" on other geometries, whose unit is not known.
 
     Returns
     -------
@@ -84,6 +89,8 @@ def plot_wafer(
     check_drawable(geometry)
     if vmax is not None:
         check_number(vmax, "vmax", low=0, open_ends=True)
+    if label is None:
+        label = CHARGE_LABEL if geometry == hgcal_wafer() else "charge"
     ax = axes_or_new(ax)
     if is_line(geometry):
         bars = _bars(ax, charges, geometry, vmax, log, cell_numbers, label)
@@ -255,5 +262,7 @@ def _write_numbers(ax, charges, cells, geometry):
 
 
 def _name_row(ax, name):
+    """Write the name of a row beside it; long ones in several lines."""
+    name = textwrap.fill(name, _ROW_NAME_WIDTH)
     place = {"x": -0.08, "y": 0.5, "ha": "right", "va": "center", "rotation": 90}
     ax.text(s=name, transform=ax.transAxes, fontsize=11, **place)

@@ -226,6 +226,12 @@ def test_the_scale_says_the_unit():
     assert len(figure.axes) == 1
     plot_wafer(np.ones(48), ax=ax, colorbar=True)
     assert figure.axes[1].get_ylabel() == "charge (CALQ counts)"
+    # Of other detectors the unit is not known, unless it is passed.
+    figure, ax = plt.subplots()
+    plot_wafer(np.ones(4), geometry=grid(2, 2), ax=ax, colorbar=True)
+    assert figure.axes[1].get_ylabel() == "charge"
+    picture = plot_wafer(np.ones(3), geometry="line")
+    assert picture.ax_.get_ylabel() == "charge"
 
 
 @pytest.mark.parametrize("vmax", [0, -1, "much"])
@@ -246,6 +252,15 @@ def test_reconstructions_stand_below_their_wafers_with_the_exact_emd():
     titles = [ax.get_title() for ax in figure.axes]
     assert titles[:3] == ["48 cells", "8 cells", "1 cell"]
     assert titles[3:] == [f"EMD {d:.2f}" for d in paired_emd(X, R)[:3]]
+
+
+def test_long_names_of_rows_stand_in_several_lines():
+    name = "Best Choice, rest shared out"
+    picture = plot_reconstructions(np.ones((1, 48)), {name: np.ones((1, 48))})
+    picture.figure_.canvas.draw()
+    (text,) = picture.ax_[1, 0].texts
+    assert text.get_text().split() == name.split()
+    assert text.get_window_extent().height < picture.ax_[1, 0].bbox.height
 
 
 def test_reconstructions_go_into_a_part_of_a_figure():

@@ -5,6 +5,7 @@ import importlib
 import re
 import shlex
 import warnings
+import zlib
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
@@ -150,6 +151,12 @@ def extras():
     return set(metadata.metadata("skemd").get_all("Provides-Extra"))
 
 
+def test_the_page_on_installing_lists_all_extras():
+    page = (ROOT / "docs" / "install.rst").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^``skemd\[(\w+)\]``  ", page, re.MULTILINE))
+    assert extras() - listed == set()
+
+
 def benchmark_names():
     main = importlib.import_module("benchmarks.__main__")
     return {*main.SPEED, *main.REPORTS}
@@ -232,6 +239,20 @@ def test_files_lie_within_two_clicks_of_the_readme():
     for path, definition in where.items():
         assert path in two_clicks
         assert definition in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_names_of_other_packages_exist_and_are_in_inventories(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    names_elsewhere = importlib.import_module("names_elsewhere")
+    mapping = names_elsewhere.inventories(tmp_path)
+    for name, (kind, page) in names_elsewhere.NAMES.items():
+        home, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(home), last), name
+        _, (*_, path) = mapping[name.partition(".")[0]]
+        *head, body = Path(path).read_bytes().split(b"\n", 4)
+        assert head[0] == b"# Sphinx inventory version 2"
+        lines = zlib.decompress(body).decode().splitlines()
+        assert f"{name} {kind} 1 {page} -" in lines
 
 
 def missing_paths(text):

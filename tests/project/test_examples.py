@@ -7,6 +7,7 @@ import pytest
 from processes import run
 from repository import ROOT
 
+from benchmarks import links
 from skemd.datasets import make_wafers
 from skemd.study import read_csv
 
@@ -27,21 +28,37 @@ def test_the_example_prints_a_table_and_draws_wafers(source, tmp_path, csv_file)
     outcome = run(
         ROOT / "examples" / "compress_wafers.py",
         *data,
-        *("--epochs", 1, "--output", tmp_path / "out"),
+        *("--epochs", 1, "--losses", "emd", "mse", "--seeds", 1000, 1001),
+        *("--output", tmp_path / "out"),
         folder=tmp_path,
     )
     assert outcome.returncode == 0, outcome.stderr
-    lines = outcome.stdout.splitlines()
-    assert lines[0].startswith("240 wafers to train on, 60 set aside; seed 1000")
-    for loss in ("mse", "weighted_mse", "telescope", "emdcnn"):
-        (row,) = [line.split() for line in lines if line.split()[0] == loss]
-        mean, median, low, high, seconds = map(float, row[1:])
-        assert 0 < low < median < high
-        assert mean > 0
-        assert seconds > 0
-        # Progress goes to stderr.
-        assert f"EMDAutoencoder({loss})" in outcome.stderr
+    first, second, _, _, *rows, _ = outcome.stdout.splitlines()
+    assert first == "240 wafers to train on, 60 set aside; seed 1000"
+    assert second.endswith("seed 1001")
+    found = {}
+    for row in rows:
+        *name, mean, seeds, median, low, high, bits = row.split()
+        of_seeds = [float(value) for value in seeds.strip("()").split("-")]
+        found[" ".join(name)] = of_seeds
+        assert np.mean(of_seeds) == pytest.approx(float(mean), abs=1e-3)
+        assert 0 <= float(low) <= float(median) <= float(high)
+        # Three links carry 96 bits; Threshold Sum fits them on average, in training.
+        assert 0 < float(bits) < 100
+    encoders = {"encoder, emd", "encoder, mse"}
+    assert encoders < found.keys()
+    # Progress goes to stderr.
+    assert "EMDAutoencoder(mse)" in outcome.stderr
     assert (tmp_path / "out" / "compress_wafers.png").stat().st_size > 10_000
+    if source == "file":
+        return
+    # The table of README.rst is that of the benchmark.
+    _, results = links.report(links=(3,), n_generated=300, epochs=1)
+    expected = {name: means[3] for name, means in results["generated"].items()}
+    expected["encoder, emd"] = expected["encoder"]
+    for name in found.keys() - {"encoder, mse"}:
+        of_first_seed = pytest.approx(expected[name], abs=6e-4)
+        assert any(value == of_first_seed for value in found[name]), name
 
 
 def test_the_example_names_a_missing_file(tmp_path):

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 from repository import ROOT
 
 EXAMPLES = sorted((ROOT / "examples" / "gallery").glob("*.py"))
-SMALL = {"N_TRAIN": 300, "N_WAFERS": 300, "N_TEST": 40, "EPOCHS": 1}
+SMALL = {"N_TRAIN": 300, "N_WAFERS": 300, "N_TEST": 40}
 SMALL |= {"N_FILTERS": [1, 2], "BITS_OF_LINKS": {3: 5}, "LINKS": (3,)}
 SMALL |= {"LOSSES": ("weighted_mse", "emd")}
 
@@ -91,7 +91,8 @@ def test_examples_use_public_names_only():
 # So short a training leaves dead components.
 @pytest.mark.filterwarnings("ignore:.* dead:UserWarning")
 @pytest.mark.parametrize("path", RUNS)
-def test_it_runs_and_draws(path, tmp_path, capsys):
+def test_it_runs_and_draws(path, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("skemd._autoencoder._fit.N_STEPS", 2)
     tree = AtSmallSize().visit(ast.parse(path.read_text(encoding="utf-8")))
     small = tmp_path / path.name
     small.write_text(ast.unparse(tree), encoding="utf-8")
