@@ -10,7 +10,7 @@ from skemd import layers
 from skemd._backend import keras
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer
 
-__all__ = ["mirror_decoder", "residual_decoder"]
+__all__ = ["mirror_decoder", "residual_decoder", "residual_layers"]
 
 # Mean sum of wafers divided by the power of two at or below their sum.
 _TYPICAL_SUM = 1.5
@@ -71,8 +71,7 @@ def mirror_decoder(code, image_shape, small_shape, n_cells, kernel_size, steps, 
 def residual_decoder(code, image_shape, cell_to_pixel, units, n_layers, seeds):
     """Return the image of a code by residual layers, whose cells share one charge.
 
-    A dense layer of `units` is followed by residual ones, x + relu(W x + b), and by a
-    softmax over the cells.
+    Those of :func:`residual_layers` are followed by a softmax over the cells.
 
     Parameters
     ----------
@@ -92,9 +91,30 @@ def residual_decoder(code, image_shape, cell_to_pixel, units, n_layers, seeds):
     image : keras.KerasTensor of shape (n_samples, height, width, channels)
         Positive pixels where there are cells, of unit sum.
     """
-    x = dense_layer(units, next(seeds), "dense", "relu")(code)
-    for number in range(1, n_layers):
-        x = x + dense_layer(units, next(seeds), f"residual_{number}", "relu")(x)
+    x = residual_layers(code, units, n_layers, seeds)
     cells = dense_layer(len(cell_to_pixel), next(seeds), "cells", "softmax")(x)
     to_image = layers.CellsToImage(image_shape, cell_to_pixel, name="image", **FLOAT32)
     return to_image(cells)
+
+
+def residual_layers(x, units, n_layers, seeds):
+    """Return what a dense layer and residual ones, x + relu(W x + b), make of inputs.
+
+    Parameters
+    ----------
+    x : keras.KerasTensor of shape (n_samples, n_inputs)
+        What the decoder is told.
+    units, n_layers : int
+        Width, and number of layers, the first one included.
+    seeds : iterator of int
+        Seeds of the initializers.
+
+    Returns
+    -------
+    x : keras.KerasTensor of shape (n_samples, units)
+        Not negative.
+    """
+    x = dense_layer(units, next(seeds), "dense", "relu")(x)
+    for number in range(1, n_layers):
+        x = x + dense_layer(units, next(seeds), f"residual_{number}", "relu")(x)
+    return x
