@@ -19,6 +19,7 @@ from benchmarks import (
     memory,
     networks,
     other_geometries,
+    receivers,
     scaling,
 )
 from benchmarks._compare import table
@@ -36,6 +37,7 @@ REPORTS = {
     "scaling": scaling.report,
     "defaults": defaults.report,
     "links": links.report,
+    "receivers": receivers.report,
     "import-time": import_time.report,
     "memory": memory.report,
     "loss-table": loss_table.report,

@@ -21,13 +21,11 @@ from skemd.study import rst_table
 # Trainings that choose anything use seeds below 1000.
 SEEDS = (1000,)
 N_GENERATED = 60_000
-N_STEPS = 4_000
+N_STEPS = 3_000
 NAMES = (
     "Best Choice, rest shared out",
     "Threshold Sum, rest shared out",
-    "STC4_9",
     "STC4_7",
-    "CTC4_9",
     "CTC4_7",
 )
 
@@ -39,13 +37,13 @@ def report(
 
     Parameters
     ----------
-    names : sequence of str, default=six of them
+    names : sequence of str, default=four of them
         Algorithms, as :mod:`benchmarks.links` names them.
     links : sequence of int, default=(2, 3, 4, 5)
         Numbers of output links.
     n_generated : int, default=60000
         Generated wafers, a fifth of which is set aside.
-    n_steps : int, default=4000
+    n_steps : int, default=3000
         Steps of each training.
     seeds : sequence of int, default=(1000,)
         Each changes wafers, split, initial weights and order.

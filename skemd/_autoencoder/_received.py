@@ -10,11 +10,13 @@ from skemd.layers._blocks import FLOAT32
 
 __all__ = ["build_decoder", "network_inputs"]
 
-# What each cell gets besides its fraction, so that empty cells have a logarithm. It is
-# too little to move a wafer, and enough to be multiplied.
-_SMALL = 1e-5
-# Brings logarithms of fractions to order one.
-_LOG_SPREAD = 4
+# Keep the logarithms of empty cells finite: those that the layers see, brought to order
+# one, and those of the charge that is kept.
+_SMALLEST, _LOG_SPREAD = 1e-5, 4
+_NONE = 1e-9
+# How much of the charge an untrained network spreads evenly: exp(-8), too little to
+# move a wafer, and enough to learn from.
+_LOG_OF_LOST = -8
 
 
 def network_inputs(X, given):
@@ -40,12 +42,14 @@ def network_inputs(X, given):
 def build_decoder(*, n_cells, n_conditions, decoder_units, decoder_layers, seeds):
     r"""Build the network that corrects received wafers.
 
-    From the fractions p of the received charge it makes
+    Of the fractions p of the received charge it makes the fractions
 
-    .. math:: \mathrm{softmax}\bigl(\log(p + 10^{-5}) + f(p)\bigr),
+    .. math:: (1 - a) \, \mathrm{softmax}(\log p + f) + a \, \mathrm{softmax}(g),
 
-    where f are residual layers. They begin with f = 0, so an untrained network returns
-    what was received.
+    where f and g are numbers for each cell, and the part a is one for each wafer, all
+    from residual layers. The first term moves charge among cells of which some was
+    received, the second one puts it where it was lost. They begin with zeros, and with
+    a part so small that an untrained network returns what was received.
 
     Parameters
     ----------
@@ -61,15 +65,19 @@ def build_decoder(*, n_cells, n_conditions, decoder_units, decoder_layers, seeds
     Returns
     -------
     model : keras.Model
-        Takes rows of :func:`network_inputs` and gives positive fractions of shape
-        (n_samples, n_cells), of unit sum.
+        Takes rows of :func:`network_inputs` and gives fractions of shape (n_samples,
+        n_cells), of unit sum.
     """
+    ops = keras.ops
     rows = keras.Input((n_cells + n_conditions,), name="received", **FLOAT32)
     fractions, conditions = rows[:, :n_cells], rows[:, n_cells:]
-    logs = keras.ops.log(fractions + _SMALL)
-    x = keras.ops.concatenate([fractions, logs / _LOG_SPREAD + 1, conditions], axis=1)
+    logs = ops.log(fractions + _SMALLEST)
+    x = ops.concatenate([fractions, logs / _LOG_SPREAD + 1, conditions], axis=1)
     x = residual_layers(x, decoder_units, decoder_layers, seeds)
-    corrections = keras.layers.Dense(
-        n_cells, kernel_initializer="zeros", name="corrections", **FLOAT32
+    learned = keras.layers.Dense(
+        2 * n_cells + 1, kernel_initializer="zeros", name="corrections", **FLOAT32
     )(x)
-    return keras.Model(rows, keras.ops.softmax(logs + corrections), name="decoder")
+    kept = ops.softmax(ops.log(fractions + _NONE) + learned[:, :n_cells])
+    lost = ops.softmax(learned[:, n_cells:-1])
+    part = ops.sigmoid(learned[:, -1:] + _LOG_OF_LOST)
+    return keras.Model(rows, (1 - part) * kept + part * lost, name="decoder")
