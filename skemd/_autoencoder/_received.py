@@ -10,9 +10,9 @@ from skemd.layers._blocks import FLOAT32
 
 __all__ = ["build_decoder", "network_inputs"]
 
-# Keep the logarithms of empty cells finite: those that the layers see, brought to order
-# one, and those of the charge that is kept.
-_SMALLEST, _LOG_SPREAD = 1e-5, 4
+# Brings fractions to order one for the layers.
+_SCALE = 10
+# Keeps the logarithm of an empty cell finite.
 _NONE = 1e-9
 # How much of the charge an untrained network spreads evenly: exp(-8), too little to
 # move a wafer, and enough to learn from.
@@ -71,8 +71,7 @@ def build_decoder(*, n_cells, n_conditions, decoder_units, decoder_layers, seeds
     ops = keras.ops
     rows = keras.Input((n_cells + n_conditions,), name="received", **FLOAT32)
     fractions, conditions = rows[:, :n_cells], rows[:, n_cells:]
-    logs = ops.log(fractions + _SMALLEST)
-    x = ops.concatenate([fractions, logs / _LOG_SPREAD + 1, conditions], axis=1)
+    x = ops.concatenate([_SCALE * fractions, conditions], axis=1)
     x = residual_layers(x, decoder_units, decoder_layers, seeds)
     learned = keras.layers.Dense(
         2 * n_cells + 1, kernel_initializer="zeros", name="corrections", **FLOAT32

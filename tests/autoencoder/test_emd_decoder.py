@@ -53,9 +53,9 @@ def test_an_untrained_network_returns_what_was_received():
 
 
 def test_the_network_has_the_weights_of_its_layers():
-    # 48 fractions, 48 logarithms and 3 conditions; two residual layers; two numbers for
-    # each cell, and the part that was lost.
-    shapes = [(99, 8), (8,), (8, 8), (8,), (8, 8), (8,), (8, 97), (97,)]
+    # 48 fractions and 3 conditions; two residual layers; two numbers for each cell, and
+    # the part that was lost.
+    shapes = [(51, 8), (8,), (8, 8), (8,), (8, 8), (8,), (8, 97), (97,)]
     assert [weight.shape for weight in untrained(3).weights] == shapes
 
 
