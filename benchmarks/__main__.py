@@ -21,6 +21,7 @@ from benchmarks import (
     memory,
     networks,
     other_geometries,
+    receivers,
     scaling,
 )
 from benchmarks._compare import table
@@ -38,6 +39,7 @@ REPORTS = {
     "scaling": scaling.report,
     "defaults": defaults.report,
     "links": links.report,
+    "receivers": receivers.report,
     "import-time": import_time.report,
     "memory": memory.report,
     "loss-table": loss_table.report,

@@ -19,6 +19,7 @@ _HOME_OF = {
     "EMDRegressor": "skemd._regressor",
     "EMDAutoencoder": "skemd._autoencoder",
     "emd_score": "skemd.metrics",
+    "EMDDecoder": "skemd._autoencoder",
     "load": "skemd._persistence",
     "save": "skemd._persistence",
     "show_versions": "skemd._versions",

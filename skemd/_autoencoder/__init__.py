@@ -1,5 +1,6 @@
-"""EMDAutoencoder: the encoder for the chip, trained for where the energy is."""
+"""The encoder for the chip, and receivers, trained for where the energy is."""
 
+from skemd._autoencoder._emd_decoder import EMDDecoder
 from skemd._autoencoder._estimator import EMDAutoencoder
 
-__all__ = ["EMDAutoencoder"]
+__all__ = ["EMDAutoencoder", "EMDDecoder"]

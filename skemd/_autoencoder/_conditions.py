@@ -12,7 +12,7 @@ def names_of_conditions(conditions):
     return None if names is None else np.array([str(name) for name in names], object)
 
 
-def checked_conditions(conditions, n_samples, caller, autoencoder=None):
+def checked_conditions(conditions, n_samples, caller, fitted=None):
     """Check the argument `conditions` of an estimator's method.
 
     Parameters
@@ -23,7 +23,7 @@ def checked_conditions(conditions, n_samples, caller, autoencoder=None):
         Number of wafers.
     caller : str
         Name of the method in messages.
-    autoencoder : EMDAutoencoder or None, default=None
+    fitted : EMDAutoencoder, EMDDecoder or None, default=None
         The fitted estimator, which expects the number and the names of the columns of
         its fit; None in fit itself.
 
@@ -38,12 +38,12 @@ def checked_conditions(conditions, n_samples, caller, autoencoder=None):
         If rows, columns or names are not those that are expected, or a number is
         missing or not finite.
     """
-    n_expected = None if autoencoder is None else autoencoder.n_conditions_in_
+    n_expected = None if fitted is None else fitted.n_conditions_in_
     if conditions is None:
         if n_expected:
             raise ValueError(
                 f"{caller} got no conditions, but the decoder was fitted with "
-                f"{_listed(autoencoder)}. Pass conditions=, one row per wafer; in a "
+                f"{_listed(fitted)}. Pass conditions=, one row per wafer; in a "
                 "pipeline or a search with enable_metadata_routing."
             )
         return np.empty((n_samples, 0), np.float32)
@@ -56,18 +56,18 @@ def checked_conditions(conditions, n_samples, caller, autoencoder=None):
             f"{name} must have one row per wafer; got {len(conditions)} rows for "
             f"{n_samples} wafers."
         )
-    if autoencoder is not None:
-        _check_columns(conditions.shape[1], names, name, autoencoder)
+    if fitted is not None:
+        _check_columns(conditions.shape[1], names, name, fitted)
     return conditions
 
 
-def _check_columns(n_columns, names, name, autoencoder):
-    if n_columns != autoencoder.n_conditions_in_:
+def _check_columns(n_columns, names, name, fitted):
+    if n_columns != fitted.n_conditions_in_:
         raise ValueError(
-            f"{name} must have the columns of fit, {_listed(autoencoder)}; got "
+            f"{name} must have the columns of fit, {_listed(fitted)}; got "
             f"{n_columns} columns."
         )
-    expected = autoencoder.condition_names_
+    expected = fitted.condition_names_
     if names is None or expected is None:
         return
     if list(names) != list(expected):
@@ -77,9 +77,9 @@ def _check_columns(n_columns, names, name, autoencoder):
         )
 
 
-def _listed(autoencoder):
+def _listed(fitted):
     """Name the conditions of fit in a message."""
-    names, n_given = autoencoder.condition_names_, autoencoder.n_conditions_in_
+    names, n_given = fitted.condition_names_, fitted.n_conditions_in_
     if n_given == 0:
         return "none: it was fitted without conditions"
     return f"{n_given} of them" if names is None else f"{list(names)}"

@@ -10,7 +10,7 @@ from skemd import layers
 from skemd._backend import keras
 from skemd.layers._blocks import FLOAT32, conv_layer, dense_layer
 
-__all__ = ["mirror_decoder", "residual_decoder"]
+__all__ = ["mirror_decoder", "residual_decoder", "residual_layers"]
 
 # Mean sum of wafers divided by the power of two at or below their sum.
 _TYPICAL_SUM = 1.5
@@ -83,9 +83,7 @@ def residual_decoder(
         Positive pixels where there are cells, of unit sum; others are 0.
     """
     n_units, n_cells = int(np.prod(small_shape)), len(cell_to_pixel)
-    x = dense_layer(n_units, next(seeds), "dense", "relu")(code)
-    for number in range(1, n_layers):
-        x = x + dense_layer(n_units, next(seeds), f"residual_{number}", "relu")(x)
+    x = residual_layers(code, n_units, n_layers, seeds)
     x = _pixels(x, image_shape, small_shape, n_cells, kernel_size, steps, seeds)
     of_layout = {"shape": image_shape, "cell_to_pixel": cell_to_pixel, **FLOAT32}
     x = layers.ImageToCells(**of_layout, name="exponents")(x)
@@ -121,3 +119,26 @@ def _pixels(x, image_shape, small_shape, n_cells, kernel_size, steps, seeds):
         # driving units into ReLU's dead side.
         bias=keras.initializers.Constant(np.log(mean_charge / (1 - mean_charge))),
     )(x)
+
+
+def residual_layers(x, units, n_layers, seeds):
+    """Return what a dense layer and residual ones, x + relu(W x + b), make of inputs.
+
+    Parameters
+    ----------
+    x : keras.KerasTensor of shape (n_samples, n_inputs)
+        What the decoder is told.
+    units, n_layers : int
+        Width, and number of layers, the first one included.
+    seeds : iterator of int
+        Seeds of the initializers.
+
+    Returns
+    -------
+    x : keras.KerasTensor of shape (n_samples, units)
+        Not negative.
+    """
+    x = dense_layer(units, next(seeds), "dense", "relu")(x)
+    for number in range(1, n_layers):
+        x = x + dense_layer(units, next(seeds), f"residual_{number}", "relu")(x)
+    return x

@@ -602,11 +602,10 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _checked_parameters(self):
         """Check all parameters, and return the arithmetic and formats they ask for."""
         check_training_parameters(self)
-        check_number(self.n_components, "n_components", low=1, integer=True)
-        check_number(self.strides, "strides", low=1, integer=True)
         check_choice(self.decoder, "decoder", ("auto", "mirror", "residual"))
         check_flag(self.warm_start, "warm_start")
-        for name in ("decoder_units", "decoder_layers"):
+        network = ("n_components", "n_filters", "kernel_size", "strides")
+        for name in (*network, "decoder_units", "decoder_layers"):
             check_number(getattr(self, name), name, low=1, integer=True)
         check_number(self.float_fraction, "float_fraction", low=0, high=1)
         return checked_roundings(self)

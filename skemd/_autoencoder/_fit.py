@@ -6,10 +6,9 @@ import hashlib
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skemd._autoencoder._loss import autoencoder_loss, name_of_loss
+from skemd._autoencoder._loss import autoencoder_loss, name_of_loss, of_equal_sums
 from skemd._autoencoder._network import ENCODER, build_autoencoder
 from skemd._autoencoder._quantization import train_quantized
-from skemd._backend import keras
 from skemd._input._chunks import CHUNK
 from skemd._input._scaling import to_leading_bit
 from skemd._training._lazy_rows import LazyRows
@@ -18,7 +17,13 @@ from skemd._training._network import Network
 from skemd._training._options import TrainingOptions
 from skemd.layers._blocks import seeds_from
 
-__all__ = ["N_STEPS", "network_config", "record_of_data", "trained_network"]
+__all__ = [
+    "N_STEPS",
+    "going_on",
+    "network_config",
+    "record_of_data",
+    "trained_network",
+]
 
 # Steps of a training whose number of epochs is not given.
 N_STEPS = 12_000
@@ -63,14 +68,14 @@ def trained_network(
     loss, regressor = autoencoder_loss(autoencoder, X[:], geometry, rng, checkpoint)
     config = network_config(autoencoder, inputs)
     if config["decoder"] == "residual":
-        loss = _of_equal_sums(loss)
+        loss = of_equal_sums(loss)
     # Computed for each batch, since all of them may not fit into the memory.
     cells = LazyRows(to_leading_bit, X)
     images = LazyRows(inputs.images, X)
     network = Network.untrained(build_autoencoder, config, seeds_from(rng))
     is_rounded = False
     if start is not None:
-        network = _going_on(start, network)
+        network = going_on(start, network)
         roundings = {**formats, "arithmetic": inputs.arithmetic}
         is_rounded = roundings.items() <= start.config.items()
     network, result = train_quantized(
@@ -118,27 +123,33 @@ def network_config(autoencoder, inputs):
     }
 
 
-def _going_on(start, fresh):
-    """Return a network of the shape of a new one, with the weights of the last fit."""
+def going_on(start, fresh):
+    """Return a network of the shape of a new one, with the weights of the last fit.
+
+    Parameters
+    ----------
+    start, fresh : Network
+        That of the last fit, and a new one.
+
+    Returns
+    -------
+    network : Network
+        With the builder and the configuration of the new one.
+
+    Raises
+    ------
+    ValueError
+        If their weights have different shapes.
+    """
     shapes = [[weight.shape for weight in each.weights] for each in (start, fresh)]
     if shapes[0] != shapes[1]:
         raise ValueError(
             "warm_start=True goes on from the weights of the last fit, whose shapes "
             f"are {shapes[0]}, but the networks would now have {shapes[1]}. Set the "
-            "parameters that shape the networks back (n_components, n_filters, "
-            "decoder, decoder_units and others, and the number of conditions), or set "
-            "warm_start=False."
+            "parameters that shape the networks back, such as the width of layers and "
+            "the number of conditions, or set warm_start=False."
         )
     return Network(fresh.builder, fresh.config, start.weights)
-
-
-def _of_equal_sums(loss):
-    """Return a loss that gives reconstructions of unit sum the sums of the wafers."""
-
-    def scaled(y_true, y_pred):
-        return loss(y_true, y_pred * keras.ops.sum(y_true, axis=-1, keepdims=True))
-
-    return scaled
 
 
 def record_of_data(X):

@@ -20,7 +20,7 @@ from skemd.firmware._chip._front_end import (
 )
 from skemd.geometry import Layout
 
-__all__ = ["NetworkInputs", "encodes_sum"]
+__all__ = ["NetworkInputs", "encodes_sum", "log_of_sums"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,10 +169,9 @@ class NetworkInputs:
         given = np.asarray(given, dtype=np.float32)
         if not self.tells_sum:
             return given
-        mantissa, exponent = np.frexp(np.asarray(sums, dtype=np.float64))
-        log2 = np.log2(np.maximum(2 * mantissa, 1)) + np.maximum(exponent - 1, 0)
-        scaled = (log2 - TYPICAL_LOG2) / SPREAD_LOG2
-        return np.column_stack([scaled, 2 * mantissa, given]).astype(np.float32)
+        mantissa, _ = np.frexp(np.asarray(sums, dtype=np.float64))
+        told = [log_of_sums(sums), 2 * mantissa, given]
+        return np.column_stack(told).astype(np.float32)
 
     def own_sums(self, sums):
         """Estimate wafers' own sums from those that were sent.
@@ -192,6 +191,23 @@ class NetworkInputs:
             return sums
         empty_cell = pedestal(FRONT_ENDS[self.front_end])
         return np.maximum(sums - self.layout.n_cells * empty_cell, empty_cell)
+
+
+def log_of_sums(sums):
+    """Return the logarithms of wafers' sums, scaled to order one.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (n_samples,)
+        In counts, or in any unit in which one is little.
+
+    Returns
+    -------
+    logs : ndarray of float64 of shape (n_samples,)
+        Sums below one count as one.
+    """
+    log2 = np.log2(np.maximum(np.asarray(sums, dtype=np.float64), 1))
+    return (log2 - TYPICAL_LOG2) / SPREAD_LOG2
 
 
 def encodes_sum(autoencoder, arithmetic):

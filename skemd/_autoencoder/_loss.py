@@ -19,7 +19,13 @@ from skemd.datasets import make_pairs
 from skemd.geometry import hgcal_wafer
 from skemd.losses._table import LOSSES
 
-__all__ = ["autoencoder_loss", "clone_that_shares", "name_of_loss", "resolve_loss"]
+__all__ = [
+    "autoencoder_loss",
+    "clone_that_shares",
+    "name_of_loss",
+    "of_equal_sums",
+    "resolve_loss",
+]
 
 # Pairs on which a learned EMD is fitted where none ships, and how many of them a wafer
 # supports.
@@ -112,6 +118,15 @@ def resolve_loss(loss, geometry, n_jobs=None, regressor=None):
         )
     offered = {"geometry": geometry, "n_jobs": n_jobs, "regressor": regressor}
     return row.loss(**{name: offered[name] for name in row.given}).call
+
+
+def of_equal_sums(loss):
+    """Return a loss that gives reconstructions of unit sum the sums of the wafers."""
+
+    def scaled(y_true, y_pred):
+        return loss(y_true, y_pred * keras.ops.sum(y_true, axis=-1, keepdims=True))
+
+    return scaled
 
 
 def _checked_when_called(loss, n_cells):

@@ -16,6 +16,12 @@ __all__ = ["check_fitted"]
 
 # Numbers of cells in X, for each cell.
 _CELLS_PER_SAMPLE = {"EMDRegressor": 2}
+# What builds the network of each class that has one.
+_BUILDERS = {
+    "EMDRegressor": "build_emd_network",
+    "EMDAutoencoder": "build_autoencoder",
+    "EMDDecoder": "build_decoder",
+}
 _OUTPUTS = (None, "default", "pandas", "polars")
 
 
@@ -61,9 +67,9 @@ def _check_by_class(estimator, n_cells):
     name = type(estimator).__name__
     if name == "WaferRemapper":
         _check_normalize(estimator.normalize)
-    elif name in ("EMDRegressor", "EMDAutoencoder"):
+    elif name in _BUILDERS:
         _check_history(estimator)
-        _check_network(estimator, n_cells)
+        _check_network(estimator, _BUILDERS[name], n_cells)
     else:
         estimator._check_parameters()
         _check_baseline(estimator, n_cells)
@@ -82,15 +88,21 @@ def _check_history(estimator):
     _check(estimator.n_iter_ >= 0, "n_iter_", estimator.n_iter_)
 
 
-def _check_network(estimator, n_cells):
+def _check_network(estimator, builder, n_cells):
     network = estimator.network_
-    is_regressor = type(estimator).__name__ == "EMDRegressor"
-    builder = "build_emd_network" if is_regressor else "build_autoencoder"
     _check(network.builder.__name__ == builder, "network_", builder)
     config = network.config
-    _check(len(config["cell_to_pixel"]) == n_cells, "network_", config)
-    if is_regressor:
+    if builder == "build_decoder":
+        _check(config["n_cells"] == n_cells, "network_", config)
+        # It is told the sum.
+        _check_conditions(estimator, config, 1 + estimator.n_conditions_in_)
         return
+    _check(len(config["cell_to_pixel"]) == n_cells, "network_", config)
+    if builder == "build_autoencoder":
+        _check_autoencoder(estimator, config)
+
+
+def _check_autoencoder(estimator, config):
     layout = estimator.layout_
     _check(tuple(config["image_shape"]) == layout.shape, "network_", config)
     _check(
@@ -124,9 +136,12 @@ def _check_chip(autoencoder, config):
     links = autoencoder.n_output_links_
     known = LINK_FORMATS if is_chip else (*LINK_FORMATS, None)
     _check(links in known, "n_output_links_", links)
-    n_conditions = autoencoder._inputs.n_conditions
+    _check_conditions(autoencoder, config, autoencoder._inputs.n_conditions)
+
+
+def _check_conditions(estimator, config, n_conditions):
     _check(config.get("n_conditions", 0) == n_conditions, "network_", config)
-    names, n_given = autoencoder.condition_names_, autoencoder.n_conditions_in_
+    names, n_given = estimator.condition_names_, estimator.n_conditions_in_
     _check(n_given >= 0, "n_conditions_in_", n_given)
     is_named = names is None or (len(names) == n_given and names.dtype == object)
     _check(is_named, "condition_names_", names)

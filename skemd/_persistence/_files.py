@@ -51,8 +51,8 @@ def save(estimator, path):
 
     Parameters
     ----------
-    estimator : WaferRemapper, EMDRegressor, EMDAutoencoder, one of skemd.baselines, \
-            or a scikit-learn Pipeline or FrozenEstimator of these
+    estimator : WaferRemapper, EMDRegressor, EMDAutoencoder, EMDDecoder, one of \
+            skemd.baselines, or a scikit-learn Pipeline or FrozenEstimator of these
         Fitted or not.
     path : str or path-like
         File to write. An existing one is replaced in one step and keeps its

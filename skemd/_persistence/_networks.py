@@ -69,9 +69,14 @@ _MOST_NUMBERS = 2**25
 def builders():
     """Return the builders that a file may ask for, by the names in files."""
     from skemd._autoencoder._network import build_autoencoder
+    from skemd._autoencoder._received import build_decoder
     from skemd._regressor._network import build_emd_network
 
-    return {"autoencoder": build_autoencoder, "emd": build_emd_network}
+    return {
+        "autoencoder": build_autoencoder,
+        "decoder": build_decoder,
+        "emd": build_emd_network,
+    }
 
 
 def checked_network(builder, config, weights, spend):
@@ -79,7 +84,7 @@ def checked_network(builder, config, weights, spend):
 
     Parameters
     ----------
-    builder : {"emd", "autoencoder"}
+    builder : {"emd", "autoencoder", "decoder"}
         Name of the builder.
     config : dict
         The builder's keyword arguments, without the seeds.
@@ -104,7 +109,7 @@ def checked_network(builder, config, weights, spend):
     from skemd.layers._blocks import seeds_from
 
     build = builders()[builder]
-    _check_config(config, weights)
+    _check_config(builder, config, weights)
     spend(numbers_of(builder, config, weights))
     # Variables have shapes even if they get no values.
     with BUILD_LOCK, keras.StatelessScope(initialize_variables=False):
@@ -131,7 +136,7 @@ def numbers_of(builder, config, weights):
 
     Parameters
     ----------
-    builder : {"emd", "autoencoder"}
+    builder : {"emd", "autoencoder", "decoder"}
         Name of the builder.
     config : dict
         The builder's keyword arguments, without the seeds.
@@ -146,8 +151,10 @@ def numbers_of(builder, config, weights):
     """
     from skemd.layers._convolution import MAX_PIXELS
 
-    n_cells = len(config["cell_to_pixel"])
     n_numbers = sum(weight.size for weight in weights)
+    if builder == "decoder":
+        return n_numbers
+    n_cells = len(config["cell_to_pixel"])
     n_numbers += n_cells * math.prod(config["image_shape"])
     if config.get("head") == "potential":
         n_numbers += n_cells**2
@@ -180,7 +187,7 @@ def _convolutions(builder, config):
     ]
 
 
-def _check_config(config, weights):
+def _check_config(builder, config, weights):
     """Check a configuration from a file before anything is computed from it."""
     for name, value in config.items():
         if name not in _CONFIG or not has_type(value, _CONFIG[name]):
@@ -193,13 +200,17 @@ def _check_config(config, weights):
             raise ValueError(f"{name}={value} is more than its weights hold")
     kind = config.get("decoder", "mirror")
     sizes = {"decoder_units", "decoder_layers"} & config.keys()
-    if kind not in ("mirror", "residual") or len(sizes) != 2 * (kind == "residual"):
+    n_sizes = 2 * (kind == "residual" or builder == "decoder")
+    if kind not in ("mirror", "residual") or len(sizes) != n_sizes:
         raise ValueError(f"there is no decoder {brief(kind)} of {len(sizes)} sizes")
     counted = ("n_conv_layers", "n_dense_layers", "decoder_layers")
     n_layers = sum(config.get(name, 0) for name in counted)
     # Each has a kernel and a bias.
     if 2 * n_layers > len(weights):
         raise ValueError(f"it has {len(weights)} arrays for {n_layers} layers")
+    if builder == "decoder":
+        check_n_cells(config["n_cells"])
+        return
     shape, n_cells = config["image_shape"], len(config["cell_to_pixel"])
     check_n_cells(n_cells)
     check_image(shape, n_cells)

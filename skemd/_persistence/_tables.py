@@ -32,6 +32,7 @@ CLASSES = {
     "WaferRemapper": "skemd._remapper",
     "EMDRegressor": "skemd._regressor",
     "EMDAutoencoder": "skemd._autoencoder",
+    "EMDDecoder": "skemd._autoencoder",
     "ThresholdSum": "skemd.baselines",
     "BestChoice": "skemd.baselines",
     "SuperTriggerCell": "skemd.baselines",

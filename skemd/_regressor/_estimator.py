@@ -388,9 +388,10 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         check_training_parameters(self)
         check_choice(self.loss, "loss", LOSSES)
         check_choice(self.head, "head", HEADS)
-        check_number(self.n_conv_layers, "n_conv_layers", low=0, integer=True)
-        check_number(self.n_dense_layers, "n_dense_layers", low=0, integer=True)
-        check_number(self.n_dense_units, "n_dense_units", low=1, integer=True)
+        for name in ("n_conv_layers", "n_dense_layers"):
+            check_number(getattr(self, name), name, low=0, integer=True)
+        for name in ("n_filters", "kernel_size", "n_dense_units"):
+            check_number(getattr(self, name), name, low=1, integer=True)
         check_number(
             self.n_refinements,
             "n_refinements",

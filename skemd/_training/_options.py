@@ -72,7 +72,7 @@ class TrainingOptions:
         Parameters
         ----------
         estimator : BaseEstimator
-            An EMDRegressor or an EMDAutoencoder.
+            An EMDRegressor, an EMDAutoencoder or an EMDDecoder.
         n_samples : int
             Number of samples in fit.
         n_steps : int
@@ -105,15 +105,14 @@ def check_training_parameters(estimator):
     Parameters
     ----------
     estimator : BaseEstimator
-        An EMDRegressor or an EMDAutoencoder.
+        An EMDRegressor, an EMDAutoencoder or an EMDDecoder.
 
     Raises
     ------
     ValueError
         If a parameter is of the wrong kind or out of range.
     """
-    for name in ("n_filters", "kernel_size", "batch_size"):
-        check_number(getattr(estimator, name), name, low=1, integer=True)
+    check_number(estimator.batch_size, "batch_size", low=1, integer=True)
     for name in ("epochs", "patience"):
         if getattr(estimator, name) is not None:
             check_number(getattr(estimator, name), name, low=1, integer=True)

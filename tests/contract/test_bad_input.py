@@ -14,11 +14,13 @@ from sklearn.linear_model import Ridge
 from small_data import (
     N_CELLS,
     fitted_autoencoder,
+    fitted_decoder,
     fitted_line_regressor,
     fitted_regressor,
     small_pairs,
     small_wafers,
     tiny_autoencoder,
+    tiny_decoder,
     tiny_regressor,
     weights_are_equal,
 )
@@ -34,12 +36,14 @@ LARGEST = np.finfo(np.float64).max
 @pytest.fixture
 def no_training(monkeypatch):
     # What tests share must have been trained before, whichever of them runs first.
-    for fitted in (fitted_regressor, fitted_line_regressor, fitted_autoencoder):
+    networks = (fitted_regressor, fitted_line_regressor, fitted_autoencoder)
+    for fitted in (*networks, fitted_decoder):
         fitted()
 
     def train(*arguments, **options):
         raise AssertionError("The training has started.")
 
+    monkeypatch.setattr("skemd._autoencoder._emd_decoder.train", train)
     monkeypatch.setattr("skemd._autoencoder._fit.train", train)
     monkeypatch.setattr("skemd._regressor._estimator.train", train)
 
@@ -48,6 +52,7 @@ UNFITTED = {
     "WaferRemapper": WaferRemapper,
     "EMDRegressor": tiny_regressor,
     "EMDAutoencoder": tiny_autoencoder,
+    "EMDDecoder": tiny_decoder,
     "ThresholdSum": ThresholdSum,
     "BestChoice": BestChoice,
     "SuperTriggerCell": SuperTriggerCell,
@@ -60,6 +65,8 @@ FITTED = {
     "EMDAutoencoder.transform": lambda: fitted_autoencoder().transform,
     "EMDAutoencoder.predict": lambda: fitted_autoencoder().predict,
     "EMDAutoencoder.score": lambda: fitted_autoencoder().score,
+    "EMDDecoder.predict": lambda: fitted_decoder().predict,
+    "EMDDecoder.score": lambda: lambda X: fitted_decoder().score(X, small_wafers(10)),
     "ThresholdSum.transform": lambda: ThresholdSum().fit(small_wafers()).transform,
     "BestChoice.predict": lambda: BestChoice().fit(small_wafers()).predict,
     "SuperTriggerCell.score": lambda: SuperTriggerCell().fit(small_wafers()).score,
@@ -316,6 +323,15 @@ BAD_PARAMETERS = {
         "validation_fraction": [0, 1, -0.1, 1.5, np.nan, True, "x", None],
         "loss": ["emd_cnn", "", None, 3],
         "layout": ["9x9", "line", 8],
+        "geometry": ["disc", "Wafer", None, 48],
+    },
+    "EMDDecoder": {
+        **dict.fromkeys(["units", "layers", "batch_size"], BAD_NUMBERS),
+        **dict.fromkeys(["augment", "warm_start"], (1, "yes", None)),
+        "epochs": BAD_OR_NONE,
+        "patience": BAD_OR_NONE,
+        "learning_rate": [0, -0.1, np.nan, np.inf, True, "x", None],
+        "validation_fraction": [0, 1, -0.1, 1.5, np.nan, True, "x", None],
         "geometry": ["disc", "Wafer", None, 48],
     },
     "WaferRemapper": {

@@ -22,9 +22,11 @@ from hostile_values import CONTAINERS, NUMBERS, REFUSED, SAME, TYPES
 from hypothesis import strategies as st
 from small_data import (
     fitted_autoencoder,
+    fitted_decoder,
     fitted_regressor,
     small_wafers,
     tiny_autoencoder,
+    tiny_decoder,
     tiny_regressor,
 )
 
@@ -155,6 +157,13 @@ SUBJECTS = {
         "inverse_transform",
         width=8,
         charges=False,
+    ),
+    **_methods("EMDDecoder", fitted_decoder, "predict"),
+    "EMDDecoder.score, received": Subject(
+        lambda X, n: fitted_decoder().score(X, OTHERS[:n])
+    ),
+    "EMDDecoder.score, true": Subject(
+        lambda X, n: fitted_decoder().score(OTHERS[:n], X)
     ),
     **_encoders("BestChoice", "best"),
     **_encoders("SuperTriggerCell", "super"),
@@ -314,18 +323,31 @@ def test_there_are_enough_cases():
     assert N_CASES * len(SUBJECTS) >= LEAST_IN_ALL
 
 
-@pytest.mark.parametrize("estimator", ["EMDRegressor", "EMDAutoencoder"])
+# How to make and fit each network, and where its training starts.
+NETWORKS = {
+    "EMDRegressor": (lambda X, n: tiny_regressor().fit(X), "_regressor._estimator"),
+    "EMDAutoencoder": (lambda X, n: tiny_autoencoder().fit(X), "_autoencoder._fit"),
+    "EMDDecoder, received": (
+        lambda X, n: tiny_decoder().fit(X, OTHERS[:n]),
+        "_autoencoder._emd_decoder",
+    ),
+    "EMDDecoder, true": (
+        lambda X, n: tiny_decoder().fit(OTHERS[:n], X),
+        "_autoencoder._emd_decoder",
+    ),
+}
+
+
+@pytest.mark.parametrize("estimator", NETWORKS)
 @hypothesis.settings(as_everywhere, max_examples=10)
 @hypothesis.given(**CASES)
 def test_fit_begins_with_usable_numbers_only(estimator, **case):
     def begin(X, n):
         # The training itself has nothing left to find fault with.
-        make = {"EMDRegressor": tiny_regressor, "EMDAutoencoder": tiny_autoencoder}
-        room = {"EMDRegressor": "_regressor._estimator"}
-        room["EMDAutoencoder"] = "_autoencoder._fit"
+        fit, room = NETWORKS[estimator]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(f"skemd.{room[estimator]}.train", _begun)
-            return _begin(make[estimator]().fit, X)
+            patch.setattr(f"skemd.{room}.train", _begun)
+            return _begin(fit, X, n)
 
     width = 96 if estimator == "EMDRegressor" else 48
     check(Subject(begin, width=width), **case)
@@ -339,9 +361,9 @@ def _begun(model, inputs, targets, *arguments, **options):
     raise _BegunError(inputs[np.arange(len(inputs))], targets[np.arange(len(targets))])
 
 
-def _begin(fit, X):
+def _begin(fit, X, n):
     try:
-        fit(X)
+        fit(X, n)
     except _BegunError as begun:
         return begun.args
 

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.pipeline import make_pipeline
 
 import skemd
-from skemd import EMDAutoencoder, EMDRegressor, WaferRemapper
+from skemd import EMDAutoencoder, EMDDecoder, EMDRegressor, WaferRemapper
 from skemd._io._archive import _sealed, _zipped, read_archive
 from skemd.baselines import BestChoice, SuperTriggerCell
 from skemd.distance import paired_emd
@@ -71,11 +71,13 @@ def saved_estimators(folder):
     autoencoder = EMDAutoencoder(
         "mse", n_components=3, latent_bits=5, weight_bits=6, geometry="line", **TINY
     )
+    decoder = EMDDecoder("mse", units=4, layers=2, epochs=1, geometry="line")
     estimators = [
         WaferRemapper("4x4x3").fit(wafers),
         BestChoice(2).fit(wafers),
         SuperTriggerCell().fit(wafers),
         regressor,
+        decoder.fit(X, X[::-1]),
         make_pipeline(WaferRemapper(geometry="line"), autoencoder).fit(X),
     ]
     seeds = []

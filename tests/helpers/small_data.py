@@ -8,22 +8,30 @@ import functools
 
 import numpy as np
 
-from skemd import EMDAutoencoder, EMDRegressor
+from skemd import EMDAutoencoder, EMDDecoder, EMDRegressor
 from skemd._training._loop import ProgressBar
+from skemd.baselines import SuperTriggerCell
 from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
 
 N_CELLS = 48
 
-TINY_TRAINING = {"kernel_size": 3, "epochs": 2, "batch_size": 32, "random_state": 0}
-TINY_REGRESSOR = {"n_filters": 4, "n_conv_layers": 1, "n_dense_units": 64}
+TINY_TRAINING = {"epochs": 2, "batch_size": 32, "random_state": 0}
+TINY_REGRESSOR = {
+    "n_filters": 4,
+    "kernel_size": 3,
+    "n_conv_layers": 1,
+    "n_dense_units": 64,
+}
 # Two epochs at the default rate would leave components dead.
 TINY_AUTOENCODER = {
     "loss": "mse",
     "n_filters": 4,
+    "kernel_size": 3,
     "n_components": 8,
     "learning_rate": 0.01,
 }
+TINY_DECODER = {"units": 8, "layers": 2}
 
 
 def small_wafers(n_samples=60, seed=0, n_cells=N_CELLS):
@@ -51,6 +59,10 @@ def tiny_autoencoder(**parameters):
     return EMDAutoencoder(**{**TINY_TRAINING, **TINY_AUTOENCODER, **parameters})
 
 
+def tiny_decoder(loss="mse", **parameters):
+    return EMDDecoder(loss, **{**TINY_TRAINING, **TINY_DECODER, **parameters})
+
+
 @functools.cache
 def fitted_regressor(head="bounded"):
     return tiny_regressor(head=head).fit(*small_pairs())
@@ -71,6 +83,16 @@ def fitted_autoencoder(latent_bits=None):
 def fitted_image_autoencoder(layout):
     images = hgcal_wafer().layout(layout).apply(small_wafers())
     return tiny_autoencoder().fit(images)
+
+
+def received_wafers(X):
+    """What three links carry of wafers as sums of four cells."""
+    return SuperTriggerCell("CTC4_7", n_output_links=3).fit(X).predict(X)
+
+
+@functools.cache
+def fitted_decoder():
+    return tiny_decoder().fit(received_wafers(small_wafers()), small_wafers())
 
 
 def fitted_weights(estimator):

@@ -12,11 +12,17 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline, make_pipeline
-from small_data import fitted_autoencoder, fitted_regressor, small_wafers
+from small_data import (
+    fitted_autoencoder,
+    fitted_decoder,
+    fitted_regressor,
+    small_wafers,
+)
 
 import skemd
 from skemd import EMDRegressor, WaferRemapper
 from skemd._io._archive import _sealed, _zipped, read_archive
+from skemd._persistence._checks import check_fitted
 from skemd._persistence._networks import numbers_of
 from skemd._persistence._tables import (
     CLASSES,
@@ -110,7 +116,7 @@ def test_a_pipeline_from_a_file_has_no_cache(load_forged, tmp_path, monkeypatch)
     ("name", "node"), [("checkpoint_dir", "x"), ("n_jobs", 10**6), ("verbose", 1)]
 )
 def test_what_describes_a_run_is_left_at_its_default(name, node, load_forged):
-    for class_ in ("EMDRegressor", "EMDAutoencoder"):
+    for class_ in ("EMDRegressor", "EMDAutoencoder", "EMDDecoder"):
         with pytest.warns(UserWarning, match=f"values for {name} of {class_}"):
             loaded = load_forged(estimator_node(class_, [(name, node)]))
         default = inspect.signature(type(loaded)).parameters[name].default
@@ -168,6 +174,9 @@ REMAPPER = estimator_node("WaferRemapper")
             "loss",
             {"loss": ["MeanSquaredError", {"dict": [["name", {"dict": []}]]}]},
         ),
+        ("EMDDecoder", "units", True),
+        ("EMDDecoder", "augment", 1),
+        ("EMDDecoder", "emd_regressor", REMAPPER),
         ("FrozenEstimator", "estimator", {"dict": []}),
         ("FrozenEstimator", "estimator", "os.system"),
         ("Pipeline", "steps", [{"tuple": ["a", {"dict": []}]}]),
@@ -261,6 +270,11 @@ def test_a_random_state_that_is_none_is_refused(changes, load_forged):
         ),
         (fitted_autoencoder, "dead_components_", {}, np.array([10**9])),
         (fitted_autoencoder, "dead_components_", {}, np.array([0.5])),
+        (fitted_decoder, "n_features_in_", 47, None),
+        (fitted_decoder, "n_conditions_in_", 1, None),
+        (fitted_decoder, "n_conditions_in_", -1, None),
+        (fitted_decoder, "condition_names_", {"names": ["a"]}, None),
+        (fitted_decoder, "history_", {"dict": [["loss", ["x"]]]}, None),
         (lambda: BestChoice().fit(small_wafers()), "n_sent_", 10**9, None),
         (lambda: BestChoice().fit(small_wafers()), "dropped_bits", 10**10, None),
         (lambda: BestChoice().fit(small_wafers()), "ties", "x", None),
@@ -498,6 +512,35 @@ def test_a_network_is_bounded_by_its_weights(
     monkeypatch.setattr("skemd._persistence._files.numbers_of", lambda *parts: 0)
     with pytest.raises(ValueError, match=message):
         regressor_with(load_changed, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_cells": 10**6}, "n_cells=1000000 is more than its weights hold"),
+        ({"n_cells": 49}, "its weights have shapes"),
+        ({"n_conditions": 2}, "its weights have shapes"),
+        ({"decoder_units": 10**6}, "decoder_units=1000000"),
+        ({"decoder_layers": 101}, "decoder_layers=101"),
+        ({"n_filters": 1}, "n_filters"),
+    ],
+)
+def test_a_decoder_is_bounded_by_its_weights(changes, message, load_changed):
+    fitted = copy.copy(fitted_decoder())
+    fitted.network_ = fitted.network_.copy()
+    fitted.network_.config = {**fitted.network_.config, **changes}
+    with pytest.MonkeyPatch.context() as patch:
+        # Saving would refuse some of them, too.
+        patch.setattr("skemd._persistence._files.check_fitted", lambda fitted: None)
+        with pytest.raises(ValueError, match=message):
+            load_changed(fitted, "n_iter_", 2)
+
+
+def test_a_network_of_another_class_is_refused():
+    fitted = copy.copy(fitted_decoder())
+    fitted.network_ = fitted_regressor().network_
+    with pytest.raises(ValueError, match=r"network_=.* does not belong"):
+        check_fitted(fitted)
 
 
 def test_a_network_whose_arrays_its_weights_do_not_justify_is_refused(

@@ -22,6 +22,7 @@ from benchmarks import (
     links,
     loss_table,
     other_geometries,
+    receivers,
 )
 from benchmarks._compare import Comparison, in_turns
 from skemd.distance import paired_emd
@@ -124,6 +125,23 @@ def test_the_encoder_is_compared_with_the_chips_algorithms(monkeypatch):
     assert best[5] < best[2]
     (row,) = [line for line in table.splitlines() if line.startswith("encoder")]
     assert row.split()[1:] == [f"{found['encoder'][n]:.3f}" for n in (2, 5)]
+
+
+@pytest.mark.exhaustive
+def test_receivers_are_compared_with_and_without_a_decoder(monkeypatch):
+    monkeypatch.setattr(receivers, "REAL_SAMPLE", Path("no-such-file"))
+    table, results = receivers.report(
+        names=("CTC4_7",), links=(2, 3), n_generated=300, n_steps=2, seeds=(0, 1)
+    )
+    found = results["generated"]["CTC4_7"]
+    assert np.shape([found[2], found[3]]) == (2, 2, 2)
+    # With two links a third of the wafer is not sent.
+    assert np.mean(found[2]) > np.mean(found[3])
+    rows = [line for line in table.splitlines() if line.startswith("CTC4_7")]
+    for which, row in enumerate(rows):
+        expected = [np.mean(found[n], axis=0)[which] for n in (2, 3)]
+        assert row.split()[-2:] == [f"{mean:.3f}" for mean in expected]
+    assert len(rows) == 2
 
 
 @pytest.mark.exhaustive

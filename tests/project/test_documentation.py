@@ -15,7 +15,7 @@ from pages import NOT_RUN, ROOT, code_blocks, linked_files, name_of, pages
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, _search
 
-from skemd import EMDAutoencoder, EMDRegressor, datasets
+from skemd import EMDAutoencoder, EMDDecoder, EMDRegressor, datasets
 
 PAGES = pages()
 MOST_WAFERS = 200
@@ -32,7 +32,7 @@ def with_python(paths):
         )
         for path in paths
     }
-    trains = re.compile(r"EMD(Autoencoder|Regressor)\(")
+    trains = re.compile(r"EMD(Autoencoder|Decoder|Regressor)\(")
     return [
         pytest.param(
             path,
@@ -69,7 +69,7 @@ def small_sizes(monkeypatch):
     monkeypatch.setattr(datasets, "make_wafers", few_wafers)
     monkeypatch.setattr(datasets, "make_pairs", few_pairs)
     monkeypatch.setattr(_search, "check_cv", lambda *_, **__: KFold(2))
-    for estimator in (EMDAutoencoder, EMDRegressor):
+    for estimator in (EMDAutoencoder, EMDDecoder, EMDRegressor):
         monkeypatch.setattr(estimator, "fit", one_epoch(estimator.fit))
 
 
