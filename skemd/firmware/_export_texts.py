@@ -1,5 +1,7 @@
 """What the files of an export are: for people in README.txt, for programs in JSON."""
 
+import textwrap
+
 from skemd.firmware._hls4ml import hls_type
 from skemd.firmware._vectors import VECTOR_FILES
 
@@ -59,34 +61,28 @@ Files
 The tables have one row for each of the {n_wafers} wafers, in the same order.
 {notes}"""
 
-_CHIP_NOTE = """
-Multiplexer and calibration
-  Place i behind the multiplexer has the trigger cell number i of "trigger_cells" in
-  manifest.json. {mux} {calibration}
-"""
+_CHIP_NOTE = """Place i behind the multiplexer has the trigger cell number i of
+"trigger_cells" in manifest.json. {mux} {calibration}"""
 _OWN_MUX = "Trigger cells come in order on the input links."
 _FOREIGN_MUX = "The multiplexer was passed to export."
 _NO_CALIBRATION = "All cells have calibration 1."
-_CALIBRATION = """The calibration was passed to export. Charges of
-  testInput.csv are those before it, and words of testOutput.csv are of charges times
-  the calibration, while verify_*.csv are of the charges as they are."""
-_CMSSW_NOTE = """
-CMSSW
-  The concentrator code finds the input of a graph as its first node and the output as
-  its last one, so graphs for several numbers of links can be listed together. It
-  divides transverse MIPs by the power of two at or below their sum, without a front
-  end. {front_end} Codes are on the grid of their bits already, which the code's own
-  rounding (bitsPerLink) leaves as it is.{told}
-  encoderShape = [1, {encoder_shape}], decoderShape = [1, {n_decoder}]
+_CALIBRATION = """The calibration was passed to export. Charges of testInput.csv are
+those before it, and words of testOutput.csv are of charges times the calibration, while
+verify_*.csv are of the charges as they are."""
+_CMSSW_NOTE = """The concentrator code finds the input of a graph as its first node and
+the output as its last one, so graphs for several numbers of links can be listed
+together, with encoderShape = [1, {encoder_shape}] and decoderShape = [1, {n_decoder}].
+It divides transverse MIPs by the power of two at or below their sum, without a front
+end. {front_end} Codes are on the grid of their bits, so the code's own rounding
+(bitsPerLink) leaves them as they are.{told}"""
+_BEHIND = """This encoder was trained behind one, where an empty cell is not zero: give
+it images of charges behind the front end, or train with front_end=None for that code.
 """
-_BEHIND = """This encoder was trained behind one, where an empty cell
-  is not zero: give it images of charges behind the front end, or train with
-  front_end=None for that code."""
 _IN_FRONT = "So does this encoder."
-_TOLD = """
-  The decoder takes one number more than a code: the module sum in counts, as the chip
-  sends it. The concentrator code of CMSSW feeds codes alone. It needs a change for
-  this decoder; an autoencoder with encode_sum=False or front_end=None needs none."""
+_TOLD = """ The decoder takes one number more than a code: the module sum in counts, as
+the chip sends it. The concentrator code fills in the numbers of the code alone and
+would leave the last one unset, so it has to be changed for this decoder. With
+encode_sum=False or front_end=None there is no such number."""
 
 
 def described_files(cmssw, *, with_chip):
@@ -113,7 +109,7 @@ def described_files(cmssw, *, with_chip):
         "an example for programs that call them",
         "hls4ml": "the encoder as a C++ project for high-level synthesis with Vitis "
         "HLS; only the version of hls4ml in manifest.json writes these files",
-        **VECTOR_FILES,
+        **{name: f"{what}; for test benches" for name, what in VECTOR_FILES.items()},
     }
     if cmssw is not None:
         files |= {
@@ -204,18 +200,25 @@ def _chip_note(manifest):
         return ""
     own = manifest["mux"] == manifest["trigger_cells"]
     calibrated = set(manifest["calibration"]) != {2048}
-    return _CHIP_NOTE.format(
+    text = _CHIP_NOTE.format(
         mux=_OWN_MUX if own else _FOREIGN_MUX,
         calibration=_CALIBRATION if calibrated else _NO_CALIBRATION,
     )
+    return _paragraph("Multiplexer and calibration", text)
 
 
 def _cmssw_note(encoder, n_inputs):
     if n_inputs is None:
         return ""
-    return _CMSSW_NOTE.format(
+    text = _CMSSW_NOTE.format(
         front_end=_IN_FRONT if encoder.front_end is None else _BEHIND,
         told=_TOLD if n_inputs > encoder.dense_kernel.shape[1] else "",
         encoder_shape=", ".join(map(str, encoder.image_shape)),
         n_decoder=n_inputs,
     )
+    return _paragraph("CMSSW", text)
+
+
+def _paragraph(head, text):
+    indents = {"initial_indent": "  ", "subsequent_indent": "  "}
+    return f"\n{head}\n{textwrap.fill(' '.join(text.split()), 86, **indents)}\n"
