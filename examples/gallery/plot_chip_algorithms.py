@@ -65,8 +65,9 @@ ax.set(
 ax.legend()
 
 # %%
-# The figure shows the autoencoder ahead with two links, where the other algorithms have
-# to drop charge or gather it in a few places. More links hardly help the autoencoder,
+# The figure shows the autoencoder ahead of the three algorithms with two links, where
+# they have to drop charge or gather it in a few places. More links hardly help it,
 # because its code still has 16 numbers. Best Choice overtakes it with three links, and
 # all of them do with five: most of these wafers have charge in only a few cells, which
-# then fit the links.
+# then fit the links. The receiver that shares out what Best Choice did not send is
+# ahead with any number of links.

@@ -45,7 +45,7 @@ for ax, color, cmap, label in (
     ax.set(xlabel="first component of the code", ylabel="second component")
 
 # %%
-# The figure shows on the left that the direction of the charge turns around the middle
-# of the codes like the hand of a clock: the code says where the energy is. On the
-# right, wafers with widely spread charge are in the middle, and those with their charge
-# in one place surround them: the farther out, the better defined the direction.
+# The figure shows a fan of codes. On the left the direction of the charge changes
+# along the fan: the code says where the energy is. On the right, wafers with widely
+# spread charge are crowded at one end, and those with their charge in one place spread
+# out from there: the farther out, the better defined the direction.

@@ -45,4 +45,4 @@ print(f"{picture.shares @ lengths:.4f} = {picture.distance:.4f}")
 # %%
 # The figure shows the loss of each algorithm. Best Choice sends six cells, and the
 # charge of all others travels to one of them. STC16_9 gathers each face in one cell,
-# and its charge travels a little farther, 2.48 against 2.20 half trigger-cell pitches.
+# and its charge travels a little farther, 2.47 against 2.20 half trigger-cell pitches.

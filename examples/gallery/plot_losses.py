@@ -56,6 +56,6 @@ ax.set_ylim(0)
 
 # %%
 # The figure shows the largest EMDs for squared errors weighted by charge, at any number
-# of cells, followed by the telescope loss. The learned EMD and the exact one are about
-# a third below the telescope loss at any number of cells, and differ from each other no
+# of cells, followed by the telescope loss. The learned EMD and the exact one are a
+# quarter to more than a third below the telescope loss, and differ from each other no
 # more than two trainings with the same loss.
