@@ -62,6 +62,7 @@ def _seconds(X, loss, epochs, parameters):
     autoencoder = EMDAutoencoder(
         loss,
         n_output_links=5,
+        decoder="mirror",
         epochs=epochs,
         early_stopping=False,
         random_state=0,
