@@ -141,7 +141,7 @@ def n_products(decoder):
     for layer in decoder.layers:
         for weight in layer.weights:
             shape = weight.shape
-            # A transposed convolution multiplies each pixel that it reads by its kernel.
+            # A transposed convolution multiplies each pixel by its kernel.
             pixels = np.prod(layer.input.shape[1:3]) if len(shape) == 4 else 1
             count += int(np.prod(shape) * pixels) if len(shape) > 1 else 0
     return count

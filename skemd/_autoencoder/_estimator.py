@@ -11,51 +11,23 @@ from sklearn.base import (
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._autoencoder._codes import (
-    check_decoded,
-    checked_codes,
-    split_sums,
-)
-from skemd._autoencoder._conditions import checked_conditions, names_of_conditions
-from skemd._autoencoder._dead_components import (
-    dead_components,
-    warn_of_dead_components,
-)
-from skemd._autoencoder._encoder_formats import (
-    check_chip_layout,
-    check_exact,
-    checked_roundings,
-)
-from skemd._autoencoder._fit import record_of_data, trained_network
-from skemd._autoencoder._inputs import NetworkInputs, encodes_sum
+from skemd._autoencoder._codes import check_decoded, checked_codes, split_sums
+from skemd._autoencoder._conditions import checked_conditions
+from skemd._autoencoder._data import checked_data, checked_parameters
+from skemd._autoencoder._dead_components import dead_components, warn_of_dead_components
+from skemd._autoencoder._fit import identity_of, record_of_data, trained_network
+from skemd._autoencoder._inputs import NetworkInputs
 from skemd._autoencoder._loss import clone_that_shares
-from skemd._autoencoder._network import (
-    DECODER,
-    ENCODER,
-    build_autoencoder,
-    products_per_sum,
-)
-from skemd._autoencoder._saved import (
-    ADDED_LATER,
-    FITTED_ATTRIBUTES,
-    SAVED_PARAMETERS,
-)
-from skemd._checks import check_choice, check_flag, check_number, check_out
+from skemd._autoencoder._network import DECODER, ENCODER, build_autoencoder
+from skemd._autoencoder._saved import ADDED_LATER, FITTED_ATTRIBUTES, SAVED_PARAMETERS
+from skemd._checks import check_out
 from skemd._input._chunks import map_chunks
 from skemd._input._scaling import row_sums, with_sums
-from skemd._input._wafers import (
-    resolve_layout,
-    validated_cells,
-    without_empty,
-)
+from skemd._input._wafers import validated_cells, without_empty
 from skemd._number_formats._links import LINK_FORMATS
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._convergence import warn_of_ending
-from skemd._training._epoch_tables import EpochTables
-from skemd._training._options import (
-    RUN_PARAMETERS,
-    check_training_parameters,
-)
+from skemd._training._options import RUN_PARAMETERS
 from skemd._training._pretrained import load_pretrained
 from skemd.metrics import emd_per_wafer
 from skemd.metrics._pairs import checked_weights, weighted_mean
@@ -395,50 +367,34 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             If wafers without charge are left out. If charges cannot be counts and
             `encode_sum` needs them to be.
         """
-        arithmetic, formats = self._checked_parameters()
-        X, tables = self._first_table(X, conditions)
-        X, geometry, layout_name = validated_cells(
-            self, X, geometry=self.geometry, reset=True
-        )
-        names = names_of_conditions(conditions)
-        given = checked_conditions(conditions, len(X), "EMDAutoencoder.fit")
-        X, given = without_empty(X.any(axis=1), "EMDAutoencoder", X, given)
-        layout = resolve_layout(geometry, layout_name or self.layout)
-        inputs = NetworkInputs.asked_for(self, layout, arithmetic, given.shape[1])
-        sends_sum = encodes_sum(self, arithmetic)
-        self._check_networks(formats, layout, geometry, arithmetic)
-        if inputs.front_end is not None:
-            # Charges beyond the chip's counts are found before any work.
-            map_chunks(lambda chunk: inputs.sent_sums(X[chunk]), len(X))
-        inputs.warn_of_units(X, sends_sum)
+        arithmetic, formats = checked_parameters(self)
+        data = checked_data(self, X, conditions, arithmetic, formats)
         start = self.network_ if self.warm_start and hasattr(self, "network_") else None
-        data = {"layout": layout, "X": X, "conditions": given}
-        data["start"] = None if start is None else start.weights
-        if tables is not None:
-            X = EpochTables(X, tables, self._checked_table)
-        with checkpoint_of(self, geometry, **data) as checkpoint:
+        identity = identity_of(data, start)
+        with checkpoint_of(self, data.geometry, **identity) as checkpoint:
             network, result, codes, regressor = trained_network(
-                self, X, given, formats, geometry, inputs, checkpoint, start
+                self, data, formats, checkpoint, start
             )
             self.network_ = network
             self.history_ = result.history
             self.n_iter_ = len(self.history_["loss"])
             self.emd_regressor_ = regressor
             self.dead_components_ = dead_components(codes)
-            self.typical_sum_ = float(np.median(X[:].sum(axis=1, dtype=np.float64)))
-            self.n_conditions_in_ = given.shape[1]
-            self.condition_names_ = names
-            self.training_data_ = record_of_data(X) if tables is None else None
-            self.geometry_ = geometry
-            self.layout_ = layout
+            sums = data.X[:].sum(axis=1, dtype=np.float64)
+            self.typical_sum_ = float(np.median(sums))
+            self.n_conditions_in_ = data.given.shape[1]
+            self.condition_names_ = data.condition_names
+            self.training_data_ = record_of_data(data.X)
+            self.geometry_ = data.geometry
+            self.layout_ = data.layout
             for name, number_format in formats.items():
                 setattr(self, f"{name}_", number_format)
             self.arithmetic_ = arithmetic
-            self.front_end_ = inputs.front_end
+            self.front_end_ = data.inputs.front_end
             links = self.n_output_links
             self.n_output_links_ = None if links is None else int(links)
-            self._returns_images = layout_name is not None
-            self._encodes_sum = sends_sum
+            self._returns_images = data.are_images
+            self._encodes_sum = data.sends_sum
             self._n_features_out = self.n_components + self._encodes_sum
             # A regressor that was fitted here has warned by itself.
             self._interruption = result.interruption or getattr(
@@ -448,7 +404,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             warn_of_dead_components(
                 self.dead_components_,
                 self.n_components,
-                len(X),
+                len(data.X),
                 few_bits=any(formats.values()),
             )
         return self
@@ -599,26 +555,6 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _checked_parameters(self):
-        """Check all parameters, and return the arithmetic and formats they ask for."""
-        check_training_parameters(self)
-        check_choice(self.decoder, "decoder", ("auto", "mirror", "residual"))
-        check_flag(self.warm_start, "warm_start")
-        network = ("n_components", "n_filters", "kernel_size", "strides")
-        for name in (*network, "decoder_units", "decoder_layers"):
-            check_number(getattr(self, name), name, low=1, integer=True)
-        check_number(self.float_fraction, "float_fraction", low=0, high=1)
-        return checked_roundings(self)
-
-    def _check_networks(self, formats, layout, geometry, arithmetic):
-        """Check that the chip and float32 can do what the encoder does."""
-        if arithmetic == "chip":
-            check_chip_layout(layout, geometry)
-        n_products = products_per_sum(
-            layout.shape, self.n_filters, self.kernel_size, self.strides
-        )
-        check_exact(formats, *n_products)
-
     @property
     def _inputs(self):
         """How wafers become inputs of the fitted network."""
@@ -630,29 +566,6 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             tells_sum,
             self.n_conditions_in_,
         )
-
-    def _first_table(self, X, conditions):
-        """Return the wafers of the first epoch, and an iterator over further ones."""
-        if not hasattr(X, "__next__"):
-            return X, None
-        for name, value in (
-            ("conditions", conditions),
-            ("checkpoint_dir", self.checkpoint_dir),
-        ):
-            if value is not None:
-                raise ValueError(
-                    f"{name} needs all wafers at once, but X is an iterator over "
-                    f"tables. Pass an array of wafers, or {name}=None."
-                )
-        try:
-            return next(X), X
-        except StopIteration:
-            raise ValueError("X is an iterator over tables that has none.") from None
-
-    def _checked_table(self, X):
-        """Return the wafers with charge of a later table."""
-        X, _, _ = validated_cells(self, X, geometry=self.geometry, reset=False)
-        return X[X.any(axis=1)]
 
     def _checked_conditions(self, conditions, rows, method):
         caller = f"EMDAutoencoder.{method}"

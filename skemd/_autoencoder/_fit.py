@@ -11,6 +11,7 @@ from skemd._autoencoder._network import ENCODER, build_autoencoder
 from skemd._autoencoder._quantization import train_quantized
 from skemd._input._chunks import CHUNK
 from skemd._input._scaling import to_leading_bit
+from skemd._training._epoch_tables import EpochTables
 from skemd._training._lazy_rows import LazyRows
 from skemd._training._loop import train
 from skemd._training._network import Network
@@ -20,6 +21,7 @@ from skemd.layers._blocks import seeds_from
 __all__ = [
     "N_STEPS",
     "going_on",
+    "identity_of",
     "network_config",
     "record_of_data",
     "trained_network",
@@ -29,25 +31,17 @@ __all__ = [
 N_STEPS = 12_000
 
 
-def trained_network(
-    autoencoder, X, given, formats, geometry, inputs, checkpoint, start
-):
+def trained_network(autoencoder, data, formats, checkpoint, start):
     """Train the network of an autoencoder.
 
     Parameters
     ----------
     autoencoder : EMDAutoencoder
         The estimator, whose parameters have been checked.
-    X : ndarray of shape (n_samples, n_cells), or EpochTables
-        Wafers with charge, in any unit.
-    given : ndarray of shape (n_samples, n_given)
-        What the user tells the decoder.
+    data : FitData
+        The checked wafers, and what the decoder is told.
     formats : dict of str to FixedPoint or None
         The formats of the encoder's stages.
-    geometry : Geometry
-        The geometry of the cells.
-    inputs : NetworkInputs
-        How wafers become inputs of the network.
     checkpoint : Checkpoint
         Where the training leaves its state.
     start : Network or None
@@ -65,7 +59,10 @@ def trained_network(
         The learned EMD that was fitted for the loss, if one was.
     """
     rng = checkpoint.random_state(autoencoder.random_state)
-    loss, regressor = autoencoder_loss(autoencoder, X[:], geometry, rng, checkpoint)
+    X, inputs = data.X, data.inputs
+    loss, regressor = autoencoder_loss(
+        autoencoder, X[:], data.geometry, rng, checkpoint
+    )
     config = network_config(autoencoder, inputs)
     if config["decoder"] == "residual":
         loss = of_equal_sums(loss)
@@ -85,7 +82,7 @@ def trained_network(
         images,
         functools.partial(
             train,
-            inputs=LazyRows(inputs, X, given),
+            inputs=LazyRows(inputs, X, data.given),
             targets=cells,
             loss=loss,
             refresh=getattr(X, "advance", None),
@@ -152,19 +149,42 @@ def going_on(start, fresh):
     return Network(fresh.builder, fresh.config, start.weights)
 
 
+def identity_of(data, start):
+    """Return what the result of a fit depends on, apart from the parameters.
+
+    Parameters
+    ----------
+    data : FitData
+        The checked arguments.
+    start : Network or None
+        The network from whose weights the training goes on.
+
+    Returns
+    -------
+    identity : dict
+        Values by name, as :func:`skemd._training._checkpoint.checkpoint_of` takes them.
+    """
+    weights = None if start is None else start.weights
+    wafers = {"layout": data.layout, "X": data.X[:], "conditions": data.given}
+    return {**wafers, "start": weights}
+
+
 def record_of_data(X):
     """Return what tells whether other wafers are those of a fit.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_cells)
+    X : ndarray of shape (n_samples, n_cells), or EpochTables
         The wafers of the fit, in any unit.
 
     Returns
     -------
-    record : dict
-        "n_wafers", and "sha256" of their charges in double precision, row by row.
+    record : dict or None
+        "n_wafers", and "sha256" of their charges in double precision, row by row. None
+        if each epoch has had wafers of its own.
     """
+    if isinstance(X, EpochTables):
+        return None
     digest = hashlib.sha256()
     for chunk in gen_batches(len(X), CHUNK):
         digest.update(np.ascontiguousarray(X[chunk], dtype="<f8"))

@@ -112,20 +112,14 @@ def build_autoencoder(
         arithmetic=arithmetic,
     )
     code = keras.Input((n_components + n_conditions,), name="code", **FLOAT32)
+    options = {"kernel_size": kernel_size, "steps": steps, "seeds": seeds}
     if decoder == "residual":
         small_shape = wide_image(small_shape, decoder_units)
-        options = {"n_layers": decoder_layers, "cell_to_pixel": cell_to_pixel}
-        build_decoder = functools.partial(residual_decoder, **options)
+        options |= {"n_layers": decoder_layers, "cell_to_pixel": cell_to_pixel}
+        image = residual_decoder(code, image_shape, small_shape, **options)
     else:
-        build_decoder = functools.partial(mirror_decoder, n_cells=len(cell_to_pixel))
-    image = build_decoder(
-        code,
-        image_shape,
-        small_shape,
-        kernel_size=kernel_size,
-        steps=steps,
-        seeds=seeds,
-    )
+        n_cells = len(cell_to_pixel)
+        image = mirror_decoder(code, image_shape, small_shape, n_cells, **options)
     decoder = keras.Model(code, image, name=DECODER)
     to_cells = layers.ImageToCells(image_shape, cell_to_pixel, name="cells", **FLOAT32)
     if n_conditions == 0:

@@ -122,6 +122,8 @@ def train(
     bar = ProgressBar(n_steps, label, options.verbose)
 
     def one_epoch():
+        if refresh is not None and history.n_epochs > 0:
+            refresh(held_out)
         n_before = history.n_epochs * steps_per_epoch
         losses = []
         for rows in batches_of_rows(train_rows, batch_size, rng):
@@ -132,11 +134,9 @@ def train(
         stepper.sync()
         return float(np.mean([float(value) for value in losses]))
 
-    interruption = None
+    end = None
     try:
         while not history.is_over():
-            if refresh is not None and history.n_epochs > 0:
-                refresh(held_out)
             values = {"loss": one_epoch()}
             if options.early_stopping:
                 values["val_loss"] = validate()
@@ -146,22 +146,29 @@ def train(
                 stepper.load()
             history.checkpoint(stepper, rng, finished=history.is_over())
             bar.update(history.n_epochs * steps_per_epoch, history.note())
-    except KeyboardInterrupt:
-        interruption = (
-            f"{label} was interrupted after {history.n_epochs} of {options.epochs} "
-            "epochs; the best weights so far are kept."
-        )
-    except StopIteration:
-        interruption = (
-            f"{label} ended after {history.n_epochs} of {options.epochs} epochs, since "
-            "the iterator over tables of wafers ended; the best weights are kept."
-        )
+    except (KeyboardInterrupt, StopIteration) as error:
+        end = type(error)
     finally:
         bar.close()
     # A step of jax that was cut off leaves weights that cannot be used.
     history.restore_best_weights()
-    stopped_early = history.n_epochs < options.epochs
-    return TrainingResult(history.losses, interruption, stopped_early)
+    return _result(label, history, options, end)
+
+
+_ENDS = {
+    KeyboardInterrupt: "was interrupted",
+    StopIteration: "ended, since the iterator over tables of wafers did,",
+}
+
+
+def _result(label, history, options, end):
+    n_epochs, interruption = history.n_epochs, None
+    if end is not None:
+        interruption = (
+            f"{label} {_ENDS[end]} after {n_epochs} of {options.epochs} epochs; the "
+            "best weights so far are kept."
+        )
+    return TrainingResult(history.losses, interruption, n_epochs < options.epochs)
 
 
 def _is_time_to_revive(n_epochs, n_all_epochs):
