@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks._trainings import epochs_of, set_aside
+from benchmarks._trainings import TRAINING_ON, epochs_of, set_aside
 from benchmarks.learned_emd import REAL_SAMPLE
 from skemd import EMDAutoencoder
 from skemd.datasets import load_wafers, make_wafers
@@ -35,8 +35,6 @@ DECODERS = {
         "decoder_layers": 4,
     },
 }
-# How a fitted autoencoder goes on with the few wafers of the real sample.
-TRAINING_ON = {"learning_rate": 0.003, "batch_size": 100, "epochs": 60}
 
 
 def report(

@@ -34,7 +34,7 @@ class FitData:
         Wafers with charge, in any unit.
     given : ndarray of shape (n_samples, n_conditions)
         What the user tells the decoder.
-    condition_names : ndarray of str or None
+    condition_names : ndarray of str of shape (n_conditions,) or None
         Its names, if the user gives any.
     geometry : Geometry
         The geometry of the cells.

@@ -27,9 +27,9 @@ def wafer_conditions(metadata):
     Returns
     -------
     conditions : ndarray of float32 of shape (n_samples, n_conditions), or DataFrame
-        In this order, as far as there are columns: "abs(eta)" over 3.1, "waferu" and
-        "waferv" over 12, "layer" less 1 over 46, and "type 0" to "type 2", of which one
-        is 1. A DataFrame with these names if `metadata` is one.
+        Pure numbers, in this order, as far as there are columns: "abs(eta)" over 3.1,
+        "waferu" and "waferv" over 12, "layer" less 1 over 46, and "type 0" to "type 2",
+        of which one is 1. A DataFrame with these names if `metadata` is one.
 
     Raises
     ------

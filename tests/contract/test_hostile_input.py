@@ -399,6 +399,7 @@ EXEMPT = {
     **dict.fromkeys(["EconT", "read_words", "write_words"], OF_FILES),
     **dict.fromkeys(["ChipSettings", "EncoderWeights"], OF_NUMBERS),
     "Layout": OF_RESULTS,
+    "wafer_conditions": OF_RESULTS,
     **dict.fromkeys(["Comparison", "Profile", "Ratios", "Wafers"], OF_RESULTS),
     **dict.fromkeys(["compare", "fitted", "link_rows", "links_table"], OF_RESULTS),
     **dict.fromkeys(["payload_bits", "pooled_profiles", "profile"], OF_RESULTS),

@@ -118,12 +118,12 @@ def test_the_encoder_is_compared_with_the_chips_algorithms(monkeypatch):
     monkeypatch.setattr(links, "REAL_SAMPLE", Path("no-such-file"))
     table, results = links.report(links=(2, 5), n_generated=300, seed=0, epochs=1)
     found = results["generated"]
-    assert found.keys() == {"encoder", *links.ALGORITHMS}
+    assert found.keys() == {*links.ENCODERS, links.READY, *links.ALGORITHMS}
     assert all(means.keys() == {2, 5} for means in found.values())
     # With more links Best Choice sends more cells.
     best = found["Best Choice, rest dropped"]
     assert best[5] < best[2]
-    (row,) = [line for line in table.splitlines() if line.startswith("encoder")]
+    (row,) = [line for line in table.splitlines() if line.startswith("encoder  ")]
     assert row.split()[1:] == [f"{found['encoder'][n]:.3f}" for n in (2, 5)]
 
 
