@@ -22,6 +22,7 @@ from benchmarks import (
     memory,
     networks,
     other_geometries,
+    ready_encoders,
     receivers,
     scaling,
 )
@@ -41,6 +42,7 @@ REPORTS = {
     "defaults": defaults.report,
     "links": links.report,
     "decoders": decoders.report,
+    "ready-encoders": ready_encoders.report,
     "receivers": receivers.report,
     "import-time": import_time.report,
     "memory": memory.report,
