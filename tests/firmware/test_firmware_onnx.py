@@ -70,6 +70,9 @@ def test_the_encoder_of_an_autoencoder_gives_its_codes(tmp_path):
         *rarely(*({"kernel_size": size} for size in (1, 2, 4, 5))),
         {"strides": 3},
         {"geometry": "line"},
+        {"decoder": "residual", "decoder_units": 40, "decoder_layers": 3},
+        {"decoder": "residual", "layout": "4x4x3"},
+        {"decoder": "residual", "geometry": "line"},
     ],
     ids=str,
 )

@@ -102,7 +102,16 @@ def test_sums_at_powers_of_two_and_of_zero_are_told_exactly(tmp_path):
 @needs_tensorflow
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"layout": "4x4x3"}, {"kernel_size": 1}, {"strides": 3}, {"geometry": "line"}],
+    [
+        {},
+        {"layout": "4x4x3"},
+        {"kernel_size": 1},
+        {"strides": 3},
+        {"geometry": "line"},
+        {"decoder": "residual", "decoder_units": 40, "decoder_layers": 3},
+        {"decoder": "residual", "layout": "4x4x3"},
+        {"decoder": "residual", "geometry": "line"},
+    ],
     ids=str,
 )
 def test_decoders_of_other_shapes_give_keras_images(parameters, tmp_path):
