@@ -8,8 +8,8 @@ import numpy as np
 from skemd._checks import check_number
 from skemd._extras import import_extra
 from skemd._input._wafers import as_wafers, one_wafer
-from skemd.distance import paired_emd
 from skemd.geometry import hgcal_wafer
+from skemd.metrics import emd_per_wafer
 from skemd.plot._cells import (
     centers,
     check_drawable,
@@ -135,14 +135,15 @@ def plot_reconstructions(
         ``figure_``, and ``ax_`` of shape (n_rows, n_wafers): a column for each wafer
         and a row for each compression, with one color scale per column.
         ``artists_`` has the cells of each row by its name. The exact EMD, in the
-        unit of the geometry, is written above each reconstruction.
+        unit of the geometry, is written above each reconstruction, or that it has no
+        charge.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     ValueError
-        If wafers and reconstructions do not match, or a wafer has no charge.
+        If wafers and reconstructions do not match, or a true wafer has no charge.
     """
     import_extra("matplotlib", "plot")
     X, geometry = as_wafers(X, "X", geometry)
@@ -153,7 +154,8 @@ def plot_reconstructions(
         name: np.asarray(R)[:n_wafers] for name, R in reconstructions.items()
     }
     distances = {
-        name: paired_emd(X, wafers, geometry=geometry) for name, wafers in rows.items()
+        name: emd_per_wafer(X, wafers, geometry=geometry, empty_pred="even")
+        for name, wafers in rows.items()
     }
     if figure is None:
         import matplotlib.pyplot as plt
@@ -174,7 +176,8 @@ def plot_reconstructions(
                 cells = "cell" if n_charged == 1 else "cells"
                 ax.set_title(f"{n_charged} {cells}", fontsize=9)
             else:
-                ax.set_title(f"EMD {distance:.2f}", fontsize=9)
+                found = f"EMD {distance:.2f}" if wafer.any() else "no charge"
+                ax.set_title(found, fontsize=9)
     return Picture(axes, artists)
 
 

@@ -254,6 +254,13 @@ def test_reconstructions_stand_below_their_wafers_with_the_exact_emd():
     assert titles[3:] == [f"EMD {d:.2f}" for d in paired_emd(X, R)[:3]]
 
 
+def test_a_lost_wafer_is_drawn_without_charge():
+    received = np.eye(48)[:2] * [[1], [0]]
+    picture = plot_reconstructions(np.eye(48)[:2], {"it": received})
+    titles = [ax.get_title() for ax in picture.ax_[1]]
+    assert titles == ["EMD 0.00", "no charge"]
+
+
 def test_long_names_of_rows_stand_in_several_lines():
     name = "Best Choice, rest shared out"
     picture = plot_reconstructions(np.ones((1, 48)), {name: np.ones((1, 48))})
