@@ -17,11 +17,13 @@ from benchmarks import (
     chip_cost,
     chip_epoch,
     chip_training,
+    decoders,
     defaults,
     exactness,
     links,
     loss_table,
     other_geometries,
+    ready_encoders,
     receivers,
 )
 from benchmarks._compare import Comparison, in_turns
@@ -125,6 +127,33 @@ def test_the_encoder_is_compared_with_the_chips_algorithms(monkeypatch):
     assert best[5] < best[2]
     (row,) = [line for line in table.splitlines() if line.startswith("encoder  ")]
     assert row.split()[1:] == [f"{found['encoder'][n]:.3f}" for n in (2, 5)]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore:.* dead:UserWarning")
+def test_decoders_are_compared_by_weights_and_products(monkeypatch):
+    monkeypatch.setattr(decoders, "REAL_SAMPLE", Path("no-such-file"))
+    monkeypatch.setattr(decoders, "N_TEST", 50)
+    names = ("mirror", "residual, 256 units")
+    table, results = decoders.report(
+        links=(3,), seeds=(0, 1), decoders=names, n_generated=300, n_steps=2
+    )
+    mirror, residual = (results[name][3] for name in names)
+    assert mirror["weights"][0] == 18 * 128 + 128 + 9 * 64 + 8 + 9 * 8 + 1
+    # Each of 4 x 4 pixels has eight numbers, and each of 8 x 8 as many before the last.
+    assert mirror["products"][0] == 18 * 128 + 16 * 9 * 64 + 64 * 9 * 8
+    assert residual["weights"][0] > 2 * mirror["weights"][0]
+    assert np.shape([residual["generated"], residual["pile-up x 10"]]) == (2, 2)
+    assert f"{np.mean(residual['generated']):.3f}" in table.splitlines()[-2]
+
+
+@pytest.mark.exhaustive
+def test_ready_encoders_are_judged_as_they_are(monkeypatch):
+    monkeypatch.setattr(decoders, "REAL_SAMPLE", Path("no-such-file"))
+    monkeypatch.setattr(decoders, "N_TEST", 300)
+    table, results = ready_encoders.report(links=(2, 4))
+    assert 0.5 < results[4]["generated"] < results[2]["generated"] < 0.9
+    assert f"{results[4]['pile-up x 10']:.3f}" in table.splitlines()[-2]
 
 
 @pytest.mark.exhaustive
