@@ -214,7 +214,7 @@ def test_training_through_the_chip_is_judged_by_what_is_received(monkeypatch):
     X = chip_training.make_wafers(300, random_state=0)
     train, test = chip_training.set_aside(X, 0)
     fitted = chip_training.EMDAutoencoder(
-        "emd", n_output_links=2, random_state=0, epochs=1
+        "emd", n_output_links=2, random_state=0, epochs=1, decoder="mirror"
     ).fit(train)
     # What the receiver makes of the emulator's words is what predict returns.
     assert rows["through the front end"]["mean"] == pytest.approx(-fitted.score(test))
