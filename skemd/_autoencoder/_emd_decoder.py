@@ -113,7 +113,7 @@ class EMDDecoder(BaseEstimator):
         Epochs that were run.
     n_conditions_in_ : int
         Numbers that the decoder is told by the argument `conditions`.
-    condition_names_ : ndarray of str of shape (n_conditions_in_,) or None
+    condition_names_ : ndarray of str of shape (n_conditions,) or None
         Their names, if they were the columns of a DataFrame.
     geometry_ : Geometry
         The geometry of the data.

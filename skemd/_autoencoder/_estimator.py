@@ -181,7 +181,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Epochs that were run.
     n_conditions_in_ : int
         Numbers that the decoder is told by the argument `conditions`.
-    condition_names_ : ndarray of str of shape (n_conditions_in_,) or None
+    condition_names_ : ndarray of str of shape (n_conditions,) or None
         Their names, if they were the columns of a DataFrame.
     typical_sum_ : float
         Median charge of the wafers in fit, in the unit of `X`.
