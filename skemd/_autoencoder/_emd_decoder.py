@@ -27,7 +27,6 @@ from skemd._input._wafers import (
     without_empty,
 )
 from skemd._regressor import EMDRegressor
-from skemd._regressor._targets import random_symmetries
 from skemd._training._checkpoint import checkpoint_of
 from skemd._training._convergence import warn_of_ending
 from skemd._training._lazy_rows import LazyRows
@@ -65,9 +64,6 @@ class EMDDecoder(BaseEstimator):
         The fitted learned EMD for ``loss="emdcnn"``, as in :class:`EMDAutoencoder`.
     units, layers : int, default=128 and 4
         Width and number of the residual layers.
-    augment : bool, default=True
-        Whether to turn wafers at random by the geometry's symmetries. Conditions stay
-        as they are.
     epochs : int or None, default=None
         Passes over the wafers. None for as many as make 12,000 steps, but at most 400.
     batch_size : int, default=250
@@ -85,7 +81,7 @@ class EMDDecoder(BaseEstimator):
         Whether `fit` goes on from the weights of the last fit, or of the file from
         which the decoder was loaded, instead of new ones.
     random_state : int, RandomState instance or None, default=None
-        Determines initial weights, split, order and augmentation.
+        Determines initial weights, split and order.
     verbose : int, default=0
         1 for a progress bar on stderr.
     n_jobs : int or None, default=None
@@ -156,7 +152,6 @@ class EMDDecoder(BaseEstimator):
         "emd_regressor": EMDRegressor | FrozenEstimator | None,
         "units": int,
         "layers": int,
-        "augment": bool,
         **TRAINING_PARAMETERS,
         "warm_start": bool,
         "geometry": str | Geometry,
@@ -170,7 +165,6 @@ class EMDDecoder(BaseEstimator):
         emd_regressor=None,
         units=128,
         layers=4,
-        augment=True,
         epochs=None,
         batch_size=250,
         learning_rate=0.003,
@@ -188,7 +182,6 @@ class EMDDecoder(BaseEstimator):
         self.emd_regressor = emd_regressor
         self.units = units
         self.layers = layers
-        self.augment = augment
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -354,8 +347,7 @@ class EMDDecoder(BaseEstimator):
         check_training_parameters(self)
         for name in ("units", "layers"):
             check_number(getattr(self, name), name, low=1, integer=True)
-        for name in ("augment", "warm_start"):
-            check_flag(getattr(self, name), name)
+        check_flag(self.warm_start, "warm_start")
 
     def _true_wafers(self, y, n_received, geometry, method):
         """Check the true wafers, and return them as rows of cells."""
@@ -404,7 +396,6 @@ class EMDDecoder(BaseEstimator):
             of_equal_sums(loss),
             TrainingOptions.of(self, len(X), N_STEPS),
             rng=rng,
-            augment=_random_turns(geometry) if self.augment else None,
             label=f"EMDDecoder({name_of_loss(self.loss)})",
             checkpoint=checkpoint,
         )
@@ -414,19 +405,3 @@ class EMDDecoder(BaseEstimator):
 
     def _corrected(self, X, given, sums):
         return with_sums(self.network_.predict(network_inputs(X, given)), sums)
-
-
-def _random_turns(geometry):
-    """Return a function that turns received and true wafers together, or None."""
-    turn_pairs = random_symmetries(geometry)
-    if turn_pairs is None:
-        return None
-    n_cells = geometry.n_cells
-
-    def augment(inputs, targets, rng):
-        pairs = np.hstack([inputs[:, :n_cells], targets])
-        pairs, _ = turn_pairs(pairs, pairs[:, :0], rng)
-        turned = np.hstack([pairs[:, :n_cells], inputs[:, n_cells:]])
-        return turned, pairs[:, n_cells:]
-
-    return augment

@@ -23,11 +23,10 @@ from small_data import (
 
 import skemd
 from skemd import WaferRemapper
-from skemd._autoencoder._emd_decoder import _random_turns
 from skemd._autoencoder._received import build_decoder, network_inputs
 from skemd._training._network import Network
 from skemd.baselines import BestChoice
-from skemd.geometry import grid, hgcal_wafer, line
+from skemd.geometry import grid, line
 from skemd.layers._blocks import seeds_from
 from skemd.metrics import mean_emd
 
@@ -70,20 +69,6 @@ def test_the_network_is_told_fractions_the_sum_and_conditions():
     np.testing.assert_array_equal(network_inputs(received, given), expected)
 
 
-def test_received_and_true_wafers_turn_together_and_conditions_do_not():
-    marks = np.arange(48.0)[None].repeat(40, axis=0)
-    inputs = np.hstack([marks, np.full((40, 2), -1.0)])
-    turned, targets = _random_turns(hgcal_wafer())(
-        inputs, marks + 100, np.random.RandomState(0)
-    )
-    np.testing.assert_array_equal(turned[:, :48] + 100, targets)
-    np.testing.assert_array_equal(turned[:, 48:], inputs[:, 48:])
-    turns = {tuple(row) for row in turned[:, :48].astype(int)}
-    symmetries = hgcal_wafer().symmetries
-    assert turns == {tuple(range(48)), *(tuple(each) for each in symmetries)}
-    assert _random_turns(line(1)) is None
-
-
 # What it learns
 
 
@@ -91,9 +76,7 @@ def test_it_learns_where_the_charge_was():
     # All charge was in the first of the two cells that share what was received.
     true = np.eye(6)[np.random.RandomState(0).randint(5, size=400)]
     received = true + np.roll(true, 1, axis=1)
-    decoder = tiny_decoder(
-        "emd", geometry=line(6), epochs=40, learning_rate=0.03, augment=False
-    )
+    decoder = tiny_decoder("emd", geometry=line(6), epochs=40, learning_rate=0.03)
     decoder.fit(received, true)
     assert mean_emd(true, received, geometry=line(6)) == 0.5
     assert decoder.score(received, true) > -0.1
@@ -104,9 +87,7 @@ def test_it_learns_from_conditions_what_the_link_does_not_say():
     right = np.random.RandomState(0).randint(2, size=400)
     true = np.eye(6)[5 * right]
     conditions = right[:, None] - 0.5
-    decoder = tiny_decoder(
-        "emd", geometry="line", epochs=40, learning_rate=0.03, augment=False
-    )
+    decoder = tiny_decoder("emd", geometry="line", epochs=40, learning_rate=0.03)
     decoder.fit(received, true, conditions=conditions)
     assert decoder.score(received, true, conditions=conditions) > -0.2
     found = decoder.predict(received[:1], conditions=[[0.5]])

@@ -328,7 +328,7 @@ BAD_PARAMETERS = {
     },
     "EMDDecoder": {
         **dict.fromkeys(["units", "layers", "batch_size"], BAD_NUMBERS),
-        **dict.fromkeys(["augment", "warm_start"], (1, "yes", None)),
+        "warm_start": [1, "yes", None],
         "epochs": BAD_OR_NONE,
         "patience": BAD_OR_NONE,
         "learning_rate": [0, -0.1, np.nan, np.inf, True, "x", None],

@@ -175,7 +175,7 @@ REMAPPER = estimator_node("WaferRemapper")
             {"loss": ["MeanSquaredError", {"dict": [["name", {"dict": []}]]}]},
         ),
         ("EMDDecoder", "units", True),
-        ("EMDDecoder", "augment", 1),
+        ("EMDDecoder", "warm_start", 1),
         ("EMDDecoder", "emd_regressor", REMAPPER),
         ("FrozenEstimator", "estimator", {"dict": []}),
         ("FrozenEstimator", "estimator", "os.system"),
