@@ -224,15 +224,22 @@ def _check_config(builder, config, weights):
 
 def _array_sizes(model):
     """Yield how many numbers the arrays have that a model computes for a batch."""
-    from skemd.layers import GridConv2D, TruncatingConv2D, TruncatingDense
+    from skemd.layers import (
+        GridConv2D,
+        GridConv2DTranspose,
+        TruncatingConv2D,
+        TruncatingDense,
+    )
+
+    of_samples = (GridConv2DTranspose, TruncatingConv2D, TruncatingDense)
 
     for operation in model.operations:
         if hasattr(operation, "operations"):
             yield from _array_sizes(operation)
-        if isinstance(operation, GridConv2D) and operation._taps is not None:
-            yield operation._taps.shape[0] * math.prod(operation.kernel.shape[2:])
-        if isinstance(operation, (TruncatingConv2D, TruncatingDense)):
+        if isinstance(operation, of_samples):
             yield _BATCH * operation.products_per_sample
+        elif isinstance(operation, GridConv2D) and operation._taps is not None:
+            yield operation._taps.shape[0] * math.prod(operation.kernel.shape[2:])
         for node in operation._inbound_nodes:
             for tensor in node.output_tensors:
                 sides = (side for side in tensor.shape if side is not None)

@@ -1,4 +1,8 @@
-"""'Same' convolutions of small grids, computed as matrix products."""
+"""'Same' convolutions of small grids, computed as matrix products.
+
+The libraries behind Keras are made for large images. On a CPU their convolutions of a
+few pixels, the transposed ones above all, take several times as long.
+"""
 
 import numpy as np
 
@@ -50,9 +54,6 @@ class GridConv2D(keras.layers.Layer):
     bottom and right) and result are those of ``keras.layers.Conv2D`` with
     ``padding="same"`` and ``data_format="channels_last"``.
     """
-
-    # From (pixels in, pixels out, channels, filters) to the order of the matrix.
-    _matrix_axes = (0, 2, 1, 3)
 
     def __init__(
         self,
@@ -133,17 +134,14 @@ class GridConv2D(keras.layers.Layer):
         self._n_inputs = height * width
         self._n_outputs = self._output_shape[0] * self._output_shape[1]
         small = max(self._n_inputs, self._n_outputs) <= MAX_PIXELS
-        self._taps = self._tap_matrix(height, width) if small else None
+        taps = _taps(height, width, self.kernel_size, self.strides) if small else None
+        self._taps = taps
 
     def _kernel_shape(self):
         return (self.kernel_size, self.kernel_size, self._channels, self.filters)
 
     def _output_grid(self, height, width):
         return output_grid((height, width), self.strides)
-
-    def _tap_matrix(self, height, width):
-        taps = _taps(height, width, self.kernel_size, self.strides)
-        return taps.reshape(-1, self.kernel_size**2)
 
     def _convolve(self, inputs):
         return keras.ops.conv(
@@ -165,9 +163,9 @@ class GridConv2D(keras.layers.Layer):
         """
         kernel = keras.ops.reshape(self._used_kernel(), (self.kernel_size**2, -1))
         matrix = keras.ops.matmul(self._taps, kernel)
-        shape = (self._n_inputs, self._n_outputs, *self._kernel_shape()[2:])
+        shape = (self._n_inputs, self._n_outputs, self._channels, self.filters)
         matrix = keras.ops.reshape(matrix, shape)
-        matrix = keras.ops.transpose(matrix, self._matrix_axes)
+        matrix = keras.ops.transpose(matrix, (0, 2, 1, 3))
         return keras.ops.reshape(
             matrix, (self._n_inputs * self._channels, self._n_outputs * self.filters)
         )
@@ -175,7 +173,7 @@ class GridConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("skemd")
 class GridConv2DTranspose(GridConv2D):
-    """A 'same' transposed 2-D convolution of a small grid, as one matrix product.
+    """A 'same' transposed 2-D convolution of a grid, as one matrix product and sums.
 
     Weights and result are those of ``keras.layers.Conv2DTranspose`` with
     ``padding="same"``.
@@ -204,7 +202,29 @@ class GridConv2DTranspose(GridConv2D):
         Options of ``keras.layers.Layer``.
     """
 
-    _matrix_axes = (0, 3, 1, 2)
+    @property
+    def products_per_sample(self):
+        """How many numbers are added to the outputs of each image."""
+        return self._n_inputs * self.kernel_size**2 * self.filters
+
+    def call(self, inputs):
+        """Multiply each pixel by the kernel, and add up what falls on one output."""
+        _, height, width, channels = inputs.shape
+        size, filters = self.kernel_size, self.filters
+        kernel = keras.ops.transpose(self._used_kernel(), (3, 0, 1, 2))
+        kernel = keras.ops.reshape(kernel, (channels, size**2 * filters))
+        products = keras.ops.matmul(keras.ops.reshape(inputs, (-1, channels)), kernel)
+        sides = (height, width, size, size, filters)
+        products = keras.ops.reshape(products, (-1, *sides))
+        rows = _overlaid(products, 1, 3, self.strides[0])
+        outputs = _overlaid(rows, 2, 3, self.strides[1])
+        return self.activation(
+            outputs + straight_through(self.bias, self.weight_format)
+        )
+
+    def _set_shapes(self, input_shape):
+        _, height, width, self._channels = input_shape
+        self._n_inputs = height * width
 
     def _kernel_shape(self):
         return (self.kernel_size, self.kernel_size, self.filters, self._channels)
@@ -212,20 +232,46 @@ class GridConv2DTranspose(GridConv2D):
     def _output_grid(self, height, width):
         return height * self.strides[0], width * self.strides[1]
 
-    def _tap_matrix(self, height, width):
-        # A transposed convolution is the convolution of its output run backwards.
-        grid = self._output_grid(height, width)
-        taps = _taps(*grid, self.kernel_size, self.strides).swapaxes(0, 1)
-        return taps.reshape(-1, self.kernel_size**2)
 
-    def _convolve(self, inputs):
-        return keras.ops.conv_transpose(
-            inputs,
-            self._used_kernel(),
-            self.strides,
-            "same",
-            data_format="channels_last",
-        )
+def _overlaid(x, axis, tap_axis, step):
+    """Put the products of each pixel where they belong along one side, and add them.
+
+    Parameters
+    ----------
+    x : tensor
+        Products of pixels, along `axis`, with elements of the kernel, along `tap_axis`.
+    axis, tap_axis : int
+        The former comes first.
+    step : int
+        Outputs for each pixel.
+
+    Returns
+    -------
+    sums : tensor
+        With `step` times as many entries along `axis`, and without `tap_axis`.
+    """
+    side, n_taps = x.shape[axis], x.shape[tap_axis]
+    before, _ = same_padding(side * step, n_taps, step)
+    # Outputs that are `step` apart see the same elements, moved by whole pixels.
+    phases = [0] * step
+    for tap in range(n_taps):
+        pixels, phase = divmod(tap - before, step)
+        products = x[(slice(None),) * tap_axis + (tap,)]
+        phases[phase] = phases[phase] + _moved(products, axis, pixels)
+    nothing = keras.ops.zeros_like(phases[0])
+    sums = keras.ops.stack([nothing + phase for phase in phases], axis=axis + 1)
+    shape = list(sums.shape)
+    shape[axis : axis + 2] = [side * step]
+    return keras.ops.reshape(sums, (-1, *shape[1:]))
+
+
+def _moved(x, axis, pixels):
+    """Move a tensor along an axis; what leaves is lost, and zeros come in."""
+    side = x.shape[axis]
+    padding = [(0, 0)] * len(x.shape)
+    padding[axis] = (max(pixels, 0), max(-pixels, 0))
+    kept = slice(padding[axis][1], padding[axis][1] + side)
+    return keras.ops.pad(x, padding)[(slice(None),) * axis + (kept,)]
 
 
 def _taps(height, width, kernel_size, strides):
@@ -233,13 +279,13 @@ def _taps(height, width, kernel_size, strides):
 
     Returns
     -------
-    taps : ndarray of float32 of shape (pixels in, pixels out, kernel_size**2)
+    taps : ndarray of float32 of shape (pixels in * pixels out, kernel_size**2)
         1 where an input pixel reaches an output pixel through a kernel element.
     """
     rows = _taps_along_axis(height, kernel_size, strides[0])
     columns = _taps_along_axis(width, kernel_size, strides[1])
     taps = np.einsum("iak,jbl->ijabkl", rows, columns)
-    return taps.reshape(height * width, -1, kernel_size**2)
+    return taps.reshape(-1, kernel_size**2)
 
 
 def _taps_along_axis(side, kernel_size, step):

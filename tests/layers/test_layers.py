@@ -75,11 +75,10 @@ def test_grid_convolutions_and_their_gradients_equal_those_of_keras(layer_type, 
         np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4)
 
 
-@each_layer
-def test_both_ways_of_computing_are_among_the_cases(layer_type):
+def test_both_ways_of_computing_are_among_the_cases():
     taken = set()
     for height, width, channels, filters, kernel_size, strides in CASES + RARE_CASES:
-        layer = layer_type(filters, kernel_size, strides)
+        layer = layers.GridConv2D(filters, kernel_size, strides)
         layer.build((None, height, width, channels))
         taken.add(layer._taps is None)
         n_inputs = height * width
