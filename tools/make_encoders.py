@@ -1,9 +1,8 @@
 """Make the autoencoders that ship with the package: ``python tools/make_encoders.py``.
 
-For each number of output links one is fitted to generated wafers with the default
-parameters, for the exact EMD, through the arithmetic and the front end of the chip. It
-takes about four minutes each on two cores that do nothing else, and writes the files
-that ``EMDAutoencoder.from_pretrained("hgcal-wafer-3-links")`` and the like read. Seeds
+For each number of output links one is fitted to generated wafers for the exact EMD,
+through the arithmetic and the front end of the chip, with a larger decoder and twice
+the steps of the defaults. It takes about five minutes each, and writes the files that ``EMDAutoencoder.from_pretrained("hgcal-wafer-3-links")`` and the like read. Seeds
 below 1000 are for training; tests of the result draw wafers from seeds above.
 """
 
