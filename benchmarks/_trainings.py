@@ -1,11 +1,20 @@
-"""What the benchmarks of trained encoders share: wafers set aside, and epochs."""
+"""What benchmarks of trained encoders share: wafers set aside, epochs, and means."""
+
+import itertools
 
 import numpy as np
+
+from skemd.study import occupancy
 
 TEST_FRACTION = 0.2
 # How a fitted autoencoder goes on with the few wafers of the real sample. In another
 # split of it 0.004 was 1 to 2% better than 0.0015, and 150 epochs no better than 60.
 TRAINING_ON = {"learning_rate": 0.003, "batch_size": 100, "epochs": 60}
+# Cells with charge: edges of the bins.
+OCCUPANCIES = (1, 4, 8, 16, 49)
+OCCUPANCY_COLUMNS = [
+    f"{low} to {high - 1}" for low, high in itertools.pairwise(OCCUPANCIES)
+]
 
 
 def set_aside(X, seed):
@@ -44,3 +53,25 @@ def epochs_of(n_wafers, n_steps, batch_size):
         Whole epochs.
     """
     return max(2, round(n_steps / -(-round(0.9 * n_wafers) // batch_size)))
+
+
+def means_by_occupancy(distances, X):
+    """Return the mean of all wafers, and of those of each occupancy.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_samples,)
+        A number for each wafer.
+    X : ndarray of shape (n_samples, 48)
+        The true wafers, charges in any unit.
+
+    Returns
+    -------
+    means : dict
+        "mean", and "by occupancy" a list with a mean for each bin of `OCCUPANCIES`, NaN
+        for an empty one.
+    """
+    bins = np.digitize(occupancy(X, threshold=0), OCCUPANCIES[1:-1])
+    chosen = [distances[bins == place] for place in range(len(OCCUPANCIES) - 1)]
+    by_bin = [float(part.mean()) if len(part) else np.nan for part in chosen]
+    return {"mean": float(distances.mean()), "by occupancy": by_bin}

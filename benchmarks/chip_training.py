@@ -7,21 +7,20 @@ end, they are those of the integer encoder, which are the same to the last bit.
 """
 
 import functools
-import itertools
 import sys
 import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks._trainings import set_aside
+from benchmarks._trainings import OCCUPANCY_COLUMNS, means_by_occupancy, set_aside
 from benchmarks.learned_emd import REAL_SAMPLE
 from benchmarks.loss_table import spread
 from skemd import EMDAutoencoder
 from skemd.datasets import load_wafers, make_wafers
 from skemd.firmware import EconT, IntegerEncoder
 from skemd.metrics import emd_per_wafer
-from skemd.study import occupancy, rst_table
+from skemd.study import rst_table
 
 LINKS = (2, 3, 4, 5)
 # Trainings that choose anything use seeds below 1000.
@@ -47,8 +46,6 @@ ROWS = {
     ),
     "through the front end": ("chip, front end", None),
 }
-# Cells with charge: edges of the bins.
-OCCUPANCIES = (1, 4, 8, 16, 49)
 
 
 def report(
@@ -94,7 +91,7 @@ def report(
                     train, test, n_output_links=n, random_state=seed, **parameters
                 )
                 for row, distances in found.items():
-                    runs[row][n].append(_means(distances, test))
+                    runs[row][n].append(means_by_occupancy(distances, test))
                     print(source, seed, n, row, runs[row][n][-1], file=sys.stderr)
         results[source] = runs
         parts += [
@@ -149,14 +146,6 @@ def _received(autoencoder, X, chip):
     return autoencoder.inverse_transform(np.column_stack(codes[:n_parts]))
 
 
-def _means(distances, X):
-    """Return the mean of all wafers, and of those of each occupancy."""
-    bins = np.digitize(occupancy(X, threshold=0), OCCUPANCIES[1:-1])
-    chosen = [distances[bins == place] for place in range(len(OCCUPANCIES) - 1)]
-    by_bin = [float(part.mean()) if len(part) else np.nan for part in chosen]
-    return {"mean": float(distances.mean()), "by occupancy": by_bin}
-
-
 def _table(runs, links):
     rows = [
         [row, *(spread([run["mean"] for run in of_row[n]], 3) for n in links)]
@@ -166,8 +155,7 @@ def _table(runs, links):
 
 
 def _table_of_occupancies(runs):
-    ends = itertools.pairwise(OCCUPANCIES)
-    header = ["trained", *(f"{low} to {high - 1}" for low, high in ends)]
+    header = ["trained", *OCCUPANCY_COLUMNS]
     rows = []
     for row, of_row in runs.items():
         found = [

@@ -65,7 +65,7 @@ class EMDDecoder(BaseEstimator):
     units, layers : int, default=128 and 4
         Width and number of the residual layers.
     epochs : int or None, default=None
-        Passes over the wafers. None for as many as make 12,000 steps, but at most 400.
+        Passes over the wafers. None for as many as make 24,000 steps, but at most 400.
     batch_size : int, default=250
         Wafers a step.
     learning_rate : float, default=0.003

@@ -120,7 +120,7 @@ class EMDAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         their layout. For any other geometry the names of the wafer's layouts stand for
         the first layout.
     epochs : int or None, default=None
-        Passes over the wafers. None for as many as make 12,000 steps, but at most 400,
+        Passes over the wafers. None for as many as make 24,000 steps, but at most 400,
         since few wafers are only overfitted by more.
     batch_size : int, default=250
         Wafers a step.

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # Steps of a training whose number of epochs is not given.
-N_STEPS = 12_000
+N_STEPS = 24_000
 
 
 def trained_network(autoencoder, data, formats, checkpoint, start):
