@@ -134,7 +134,7 @@ def test_the_encoder_is_compared_with_the_chips_algorithms(monkeypatch):
 def test_decoders_are_compared_by_weights_and_products(monkeypatch):
     monkeypatch.setattr(decoders, "REAL_SAMPLE", Path("no-such-file"))
     monkeypatch.setattr(decoders, "N_TEST", 50)
-    names = ("mirror", "residual, 256 units")
+    names = ("mirror", "320 units")
     table, results = decoders.report(
         links=(3,), seeds=(0, 1), decoders=names, n_generated=300, n_steps=2
     )
@@ -162,15 +162,25 @@ def test_receivers_are_compared_with_and_without_a_decoder(monkeypatch):
     table, results = receivers.report(
         names=("CTC4_7",), links=(2, 3), n_generated=300, n_steps=2, seeds=(0, 1)
     )
-    found = results["generated"]["CTC4_7"]
-    assert np.shape([found[2], found[3]]) == (2, 2, 2)
+    found = results["generated"]
+    names = ["CTC4_7", "CTC4_7, EMDDecoder"]
+    assert [*found] == [receivers.READY, *names]
+    means = {
+        (name, n): [run["mean"] for run in found[name][n]]
+        for name in found
+        for n in (2, 3)
+    }
+    assert np.shape([*means.values()]) == (6, 2)
     # With two links a third of the wafer is not sent.
-    assert np.mean(found[2]) > np.mean(found[3])
+    assert np.mean(means["CTC4_7", 2]) > np.mean(means["CTC4_7", 3])
     rows = [line for line in table.splitlines() if line.startswith("CTC4_7")]
-    for which, row in enumerate(rows):
-        expected = [np.mean(found[n], axis=0)[which] for n in (2, 3)]
-        assert row.split()[-2:] == [f"{mean:.3f}" for mean in expected]
-    assert len(rows) == 2
+    # One table of means, and one by occupancy for each number of links.
+    assert len(rows) == 6
+    for name, row in zip(names, rows, strict=False):
+        for n in (2, 3):
+            assert f" {np.mean(means[name, n]):.3f} (" in row
+    by_bin = np.mean([run["by occupancy"] for run in found["CTC4_7"][3]], axis=0)
+    assert rows[-2].split()[-4:] == [f"{mean:.3f}" for mean in by_bin]
 
 
 @pytest.mark.exhaustive
