@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 
 from benchmarks import (
+    bounds,
     chip_cost,
     chip_epoch,
     chip_training,
@@ -37,6 +38,7 @@ SPEED = {
 REPORTS = {
     "exactness": exactness.report,
     "learned-emd": learned_emd.report,
+    "bounds": bounds.report,
     "other-geometries": other_geometries.report,
     "scaling": scaling.report,
     "defaults": defaults.report,

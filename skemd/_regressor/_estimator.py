@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from skemd._checks import check_choice, check_number
+from skemd._checks import check_choice, check_flag, check_number
 from skemd._input._chunks import map_chunks
 from skemd._input._pairs import both_charged, validated_pairs
 from skemd._input._wafers import (
@@ -16,6 +16,7 @@ from skemd._input._wafers import (
     resolve_layout,
     without_empty,
 )
+from skemd._regressor._bounds import bounds_of_pairs
 from skemd._regressor._heads import HEADS, model_to_train
 from skemd._regressor._network import build_emd_network
 from skemd._regressor._targets import (
@@ -314,7 +315,7 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             warn_of_ending(result, caller, _MOST_IMPROVEMENT)
         return self
 
-    def predict(self, X):
+    def predict(self, X, *, return_bounds=False):
         """Predict the EMD of pairs of wafers.
 
         Parameters
@@ -322,16 +323,27 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_pairs, 2 * n_cells), (n_pairs, 2, n_cells) or
             (n_pairs, 2, height, width, channels)
             Pairs, charges in any unit.
+        return_bounds : bool, default=False
+            Whether to return a lower and an upper bound of the exact EMD as well. They
+            hold whatever the network has learned, and take far longer than the exact
+            EMD itself (:func:`skemd.distance.paired_emd`).
 
         Returns
         -------
         distances : ndarray of shape (n_pairs,)
             In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm).
             Zero for a pair with a wafer without charge, which has no EMD.
+        lower, upper : ndarray of shape (n_pairs,)
+            Only with `return_bounds`, in double precision. NaN for a pair with a wafer
+            without charge. The prediction may lie outside.
         """
         check_is_fitted(self)
-        pairs, _, _ = validated_pairs(self, X, reset=False, allow_empty=True)
-        return self._predicted(pairs)
+        check_flag(return_bounds, "return_bounds")
+        pairs, _, geometry = validated_pairs(self, X, reset=False, allow_empty=True)
+        if not return_bounds:
+            return self._predicted(pairs)
+        bounds = bounds_of_pairs(self.network_, pairs, geometry)
+        return self._predicted(pairs), *bounds
 
     def score(self, X, y=None, sample_weight=None):
         """Return the coefficient of determination R² of the predictions.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from skemd._backend import keras
 from skemd._regressor._potentials import LearnedPotentials, with_potentials_as_gradient
 from skemd.layers._blocks import FLOAT32
+from skemd.losses._bounds import SOLVER
 
 __all__ = ["HEADS", "Head", "Trunk", "model_to_train"]
 
@@ -19,8 +20,6 @@ _SMALLEST_VARIATION = 1e-12
 _REFINING_UNITS = 256
 # Nearer to the geometry's limits the gradient is next to zero.
 _CLOSEST_TO_LIMIT = 1e-3
-# The layer of the head "potential" that is a model itself, the one to train.
-_SOLVER = "solver"
 
 
 class Trunk(NamedTuple):
@@ -87,7 +86,7 @@ def model_to_train(network, head):
         The whole model, or the part of it that also returns potentials: a column of
         distances and then a column for each cell.
     """
-    return network.submodel(_SOLVER) if head.learns_potentials else network.model
+    return network.submodel(SOLVER) if head.learns_potentials else network.model
 
 
 def _whole_pairs(pairs):
@@ -151,7 +150,7 @@ def _potential_model(trunk, *, limits, positions, n_refinements, seeds):
     number = trunk.number + correction + _scaled_logit(limits, distance)
     distances = _bounded(trunk.variation, limits, number)
     columns = keras.ops.concatenate([distances[:, None], potentials], axis=1)
-    columns = keras.Model(trunk.pairs, columns, name=_SOLVER)(trunk.pairs)
+    columns = keras.Model(trunk.pairs, columns, name=SOLVER)(trunk.pairs)
     output = with_potentials_as_gradient(columns[:, 0], columns[:, 1:], trunk.pairs)
     return keras.Model(trunk.pairs, output, name="emd_cnn")
 
