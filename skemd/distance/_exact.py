@@ -282,7 +282,7 @@ def solve_pairs(
 
 
 def _task_size(engine, n_cells):
-    """Return how many pairs make a task, which takes about as long for all geometries."""
+    """Return how many pairs make a task, which takes as long whatever the geometry."""
     return max(1, _TASK_SIZE[engine] * 64**2 // max(64, n_cells) ** 2)
 
 

@@ -3,8 +3,8 @@
 Both bring wafers to unit sum, cancel the charge that two wafers share, and return the
 distance and, on request, Kantorovich potentials at every cell. The compiled solver
 (``_simplex.c`` up to 64 cells, ``_simplex_large.c`` up to 1,024) is missing where skemd
-was installed without a C compiler. POT's network simplex handles any number of cells and
-is the reference.
+was installed without a C compiler. POT's network simplex handles any number of cells
+and is the reference.
 """
 
 import functools
