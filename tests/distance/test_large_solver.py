@@ -68,7 +68,6 @@ def uneven(n_cells, largest):
 
 
 DEGENERATE = {
-    "all equally far": lambda n: Geometry(np.eye(n)),
     "a line": line,
     "a line, uneven": lambda n: uneven(n, 1000.0),
     "a grid": lambda n: Geometry(grid(-(-n // 32), 32).positions[:n]),
@@ -76,7 +75,8 @@ DEGENERATE = {
         np.column_stack([np.cos(angle := 2 * np.pi * np.arange(n) / n), np.sin(angle)])
     ),
     "two clusters": lambda n: Geometry(
-        np.r_[np.eye(n)[: n // 2], 60 + np.eye(n)[n // 2 :]]
+        np.column_stack([np.arange(n) // 2 % 32, np.arange(n) // 64, np.arange(n) % 2])
+        * [1, 1, 60]
     ),
 }
 
@@ -143,17 +143,14 @@ def test_distances_agree_with_a_linear_program(seed):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("n_cells", [2, 3, 64, 65, 200, 1024])
+@pytest.mark.parametrize("n_cells", [65, 200, 1024])
 @pytest.mark.parametrize("kind", DEGENERATE)
 def test_degenerate_metrics_agree_with_bounds_of_both_sides(kind, n_cells):
-    if kind == "a line, uneven" and n_cells < 4:
-        pytest.skip("there are no cells between")
     geometry = DEGENERATE[kind](n_cells)
     rng = np.random.default_rng(n_cells)
     A, B = mixed(rng, 5, n_cells), mixed(rng, 5, n_cells)[::-1]
     options = {"geometry": geometry}
-    if kind != "a line" or n_cells <= 1001:
-        assert resolve_engine("auto", geometry) == "simplex"
+    assert resolve_engine("auto", geometry) == "simplex"
     distances, potentials = paired_potentials(A, B, **options)
     if n_cells <= 200:
         expected = by_pot(A, B, geometry.ground_distance)
@@ -170,6 +167,18 @@ def test_degenerate_metrics_agree_with_bounds_of_both_sides(kind, n_cells):
     np.testing.assert_array_equal(back, distances)
     attained = (potentials * (unit_sums(A) - unit_sums(B))).sum(axis=1)
     np.testing.assert_allclose(attained, distances, rtol=1e-9, atol=rounding)
+
+
+@pytest.mark.parametrize("n_cells", SIZES)
+def test_over_cells_all_equally_far_the_distance_is_the_charge_that_moves(
+    simplex, n_cells
+):
+    rng = np.random.default_rng(n_cells)
+    A, B = mixed(rng, 5, n_cells), mixed(rng, 5, n_cells)[::-1].copy()
+    distances = np.full(5, np.nan)
+    simplex.solve(A, B, 1 - np.eye(n_cells), distances, None)
+    expected = np.abs(unit_sums(A) - unit_sums(B)).sum(axis=1) / 2
+    np.testing.assert_allclose(distances, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_cells", SIZES)
@@ -210,7 +219,7 @@ def test_a_tiny_difference_keeps_its_precision():
 def test_more_cells_are_for_pot():
     assert resolve_engine("auto", line(1024)) == "simplex"
     assert resolve_engine("auto", line(1025)) == "pot"
-    with pytest.raises(ValueError, match="1,024 cells .* has 1025 cells"):
+    with pytest.raises(ValueError, match=r"1,024 cells .* has 1025 cells"):
         resolve_engine("simplex", line(1025))
 
 
@@ -250,11 +259,11 @@ def test_two_threads_and_both_directions_give_the_same_to_the_last_bit():
 def test_numbers_that_are_no_charge_are_refused(simplex, side, bad):
     wafers = np.ones((2, 3, 65))
     wafers[side, 1, 64] = bad
-    match = "pair 1 has a charge .* not finite"
+    match = r"pair 1 has a charge .* not finite"
     with pytest.raises(ValueError, match=match):
         simplex.solve(*wafers, line(65).ground_distance, np.empty(3), None)
     wafers[side, 1] = 0
-    with pytest.raises(ValueError, match="pair 1 has .* a wafer without charge"):
+    with pytest.raises(ValueError, match=r"pair 1 has .* a wafer without charge"):
         simplex.solve(*wafers, line(65).ground_distance, np.empty(3), None)
 
 
