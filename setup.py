@@ -32,8 +32,12 @@ setup(
     ext_modules=[
         Extension(
             "skemd.distance._simplex",
-            ["skemd/distance/_simplex.c", "skemd/distance/_simplexmodule.c"],
-            depends=["skemd/distance/_simplex.h"],
+            [
+                "skemd/distance/_simplex.c",
+                "skemd/distance/_simplex_large.c",
+                "skemd/distance/_simplexmodule.c",
+            ],
+            depends=["skemd/distance/_simplex.h", "skemd/distance/_simplex_large.h"],
             libraries=[] if sys.platform == "win32" else ["m"],
             optional=True,
         )

@@ -37,7 +37,7 @@ def show_versions():
     >>> skemd.show_versions()  # doctest: +SKIP
     """
     engine = (
-        "compiled network simplex (up to 64 cells), POT above"
+        "compiled network simplex (up to 1,024 cells), POT above"
         if compiled_solver_is_built()
         else "POT; the compiled solver was not built (a C compiler was missing)"
     )

@@ -11,8 +11,8 @@ from skemd.distance._solvers import SOLVERS, resolve_engine, transport_plan
 
 __all__ = ["emd", "paired_emd", "paired_potentials", "pairwise_emd"]
 
-# Pairs per joblib task: enough to outweigh the cost of handing them over, few enough to
-# keep every worker busy to the end and to allow interruption.
+# Pairs per joblib task over up to 64 cells: enough to outweigh the cost of handing them
+# over, few enough to keep every worker busy to the end and to allow interruption.
 _TASK_SIZE = {"simplex": 2048, "pot": 512}
 
 
@@ -71,7 +71,7 @@ def paired_emd(A, B, *, geometry="wafer", n_jobs=None, engine="auto", verbose=0)
         How many joblib workers share the pairs: threads for the compiled solver,
         processes for POT, or the backend of ``joblib.parallel_config``, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
-        The solver: the compiled network simplex (up to 64 cells), POT's, or the
+        The solver: the compiled network simplex (up to 1,024 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
     verbose : int, default=0
         1 for a progress bar on stderr.
@@ -117,7 +117,7 @@ def pairwise_emd(A, B=None, *, geometry="wafer", n_jobs=None, engine="auto", ver
         How many joblib workers share the pairs: threads for the compiled solver,
         processes for POT, or the backend of ``joblib.parallel_config``, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
-        The solver: the compiled network simplex (up to 64 cells), POT's, or the
+        The solver: the compiled network simplex (up to 1,024 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
     verbose : int, default=0
         1 for a progress bar on stderr.
@@ -160,7 +160,7 @@ def paired_potentials(A, B, *, geometry="wafer", n_jobs=None, engine="auto", ver
         How many joblib workers share the pairs: threads for the compiled solver,
         processes for POT, or the backend of ``joblib.parallel_config``, such as dask.
     engine : {"auto", "simplex", "pot"}, default="auto"
-        The solver: the compiled network simplex (up to 64 cells), POT's, or the
+        The solver: the compiled network simplex (up to 1,024 cells), POT's, or the
         compiled one wherever it can be used. They agree to rounding.
     verbose : int, default=0
         1 for a progress bar on stderr.
@@ -253,7 +253,7 @@ def solve_pairs(
     """
     engine = resolve_engine(engine, geometry)
     n_pairs = len(A) if rows is None else len(rows)
-    task_size = _TASK_SIZE[engine]
+    task_size = _task_size(engine, geometry.n_cells)
     distances = np.empty(n_pairs)
     potentials = np.empty((n_pairs, A.shape[1])) if with_potentials else None
 
@@ -265,10 +265,11 @@ def solve_pairs(
                 pairs = (A[rows[chosen]], B[columns[chosen]])
             yield engine, *pairs, geometry.ground_distance, with_potentials, start
 
+    n_tasks = -(-n_pairs // task_size)
     bar = ProgressBar(n_pairs, "exact EMD", verbose)
     start = 0
     try:
-        for found, found_potentials in _results(tasks(), engine, n_pairs, n_jobs):
+        for found, found_potentials in _results(tasks(), engine, n_tasks, n_jobs):
             stop = start + len(found)
             distances[start:stop] = found
             if with_potentials:
@@ -280,9 +281,14 @@ def solve_pairs(
     return distances, potentials
 
 
-def _results(tasks, engine, n_pairs, n_jobs):
+def _task_size(engine, n_cells):
+    """Return how many pairs make a task, which takes as long whatever the geometry."""
+    return max(1, _TASK_SIZE[engine] * 64**2 // max(64, n_cells) ** 2)
+
+
+def _results(tasks, engine, n_tasks, n_jobs):
     """Return an iterator over the tasks' results, in their order."""
-    if n_pairs <= _TASK_SIZE[engine]:
+    if n_tasks <= 1:
         # Handing over a single task takes longer than solving it.
         return map(_solve_task, tasks)
     parallel = joblib.Parallel(

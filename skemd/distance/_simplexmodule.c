@@ -1,9 +1,10 @@
-/* skemd.distance._simplex: the solver of _simplex.c for Python, over the buffer protocol. */
+/* skemd.distance._simplex: the solvers of _simplex.c, and of _simplex_large.c above its
+   number of cells, for Python, over the buffer protocol. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "_simplex.h"
+#include "_simplex_large.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -73,9 +74,9 @@ static int get_arrays(struct arrays *arrays, PyObject *a, PyObject *b, PyObject 
     if (get_array(ground, "ground_distance", 0, 2, -1, -1, &arrays->ground) < 0)
         return -1;
     const Py_ssize_t n_cells = arrays->ground.shape[1];
-    if (n_cells < 1 || n_cells > MAX_CELLS || arrays->ground.shape[0] != n_cells) {
+    if (n_cells < 1 || n_cells > MAX_LARGE_CELLS || arrays->ground.shape[0] != n_cells) {
         PyErr_Format(PyExc_ValueError,
-                     "ground_distance must be square with 1 to %d cells", MAX_CELLS);
+                     "ground_distance must be square with 1 to %d cells", MAX_LARGE_CELLS);
         return -1;
     }
     if (get_array(a, "a", 0, 2, -1, n_cells, &arrays->a) < 0)
@@ -106,26 +107,58 @@ static PyObject *raise_for(enum status status, Py_ssize_t pair)
                         pair);
 }
 
+/* What keeps a call from its pairs. */
+enum obstacle { NONE, NO_MEMORY, NO_METRIC };
+
+static enum obstacle solve_small(const struct arrays *arrays, enum status *status,
+                                 ptrdiff_t *failed)
+{
+    enum obstacle obstacle = NO_METRIC;
+    struct metric *metric = malloc(sizeof *metric);
+    if (metric == NULL)
+        return NO_MEMORY;
+    if (prepare_metric(metric, arrays->ground.buf, (int)arrays->ground.shape[0])) {
+        obstacle = NONE;
+        *status = solve_pairs(metric, arrays->a.buf, arrays->b.buf, arrays->a.shape[0],
+                              arrays->distances.buf, arrays->potentials.buf, failed);
+    }
+    free(metric);
+    return obstacle;
+}
+
+static enum obstacle solve_large(const struct arrays *arrays, enum status *status,
+                                 ptrdiff_t *failed)
+{
+    int suits;
+    struct large_solver *solver =
+        new_large_solver(arrays->ground.buf, (int)arrays->ground.shape[0], &suits);
+    if (solver == NULL)
+        return suits ? NO_MEMORY : NO_METRIC;
+    *status = solve_large_pairs(solver, arrays->a.buf, arrays->b.buf, arrays->a.shape[0],
+                                arrays->distances.buf, arrays->potentials.buf, failed);
+    free_large_solver(solver);
+    return NONE;
+}
+
 /* Solve the pairs of a call without the interpreter lock. */
 static PyObject *solve_arrays(const struct arrays *arrays, Py_ssize_t first_pair)
 {
-    enum status status;
+    enum status status = SOLVED;
+    enum obstacle obstacle;
     ptrdiff_t failed = 0;
-    struct metric *metric = malloc(sizeof *metric);
 
-    if (metric == NULL)
+    Py_BEGIN_ALLOW_THREADS
+    obstacle = arrays->ground.shape[0] <= MAX_CELLS
+                   ? solve_small(arrays, &status, &failed)
+                   : solve_large(arrays, &status, &failed);
+    Py_END_ALLOW_THREADS
+    if (obstacle == NO_MEMORY)
         return PyErr_NoMemory();
-    if (!prepare_metric(metric, arrays->ground.buf, (int)arrays->ground.shape[0])) {
-        free(metric);
+    if (obstacle == NO_METRIC) {
         PyErr_SetString(PyExc_ValueError,
                         "the ground distances do not suit the compiled solver");
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    status = solve_pairs(metric, arrays->a.buf, arrays->b.buf, arrays->a.shape[0],
-                         arrays->distances.buf, arrays->potentials.buf, &failed);
-    Py_END_ALLOW_THREADS
-    free(metric);
     if (status == SOLVED)
         Py_RETURN_NONE;
     return raise_for(status, (Py_ssize_t)((size_t)first_pair + (size_t)failed));
@@ -138,7 +171,7 @@ PyDoc_STRVAR(solve_doc,
 "write to the arrays meanwhile: each number is read once, checked, then used.\n\n"
 "Parameters\n----------\n"
 "a, b : ndarray of shape (n_pairs, n_cells)\n"
-"    Charges in any unit; at most 64 cells.\n"
+"    Charges in any unit; at most 1,024 cells.\n"
 "ground_distance : ndarray of shape (n_cells, n_cells)\n"
 "    A metric.\n"
 "distances : ndarray of shape (n_pairs,)\n"
@@ -152,7 +185,7 @@ PyDoc_STRVAR(solve_doc,
 "    If an array does not fit, charges do not make a wafer, or the ground\n"
 "    distances do not suit the method.\n"
 "RuntimeError\n"
-"    If a pair takes more than 100,000 pivots.\n");
+"    If a pair takes more than 100,000 pivots, or a million above 64 cells.\n");
 
 static PyObject *solve(PyObject *module, PyObject *arguments)
 {
@@ -175,25 +208,31 @@ PyDoc_STRVAR(suits_doc,
 "suits(ground_distance)\n--\n\n"
 "Return whether `solve` takes these ground distances.\n");
 
+/* Whether ground distances suit; -1 without memory. */
+static int metric_suits(const double *distance, Py_ssize_t n_cells)
+{
+    if (n_cells > MAX_CELLS)
+        return large_metric_suits(distance, (int)n_cells);
+    struct metric *metric = malloc(sizeof *metric);
+    if (metric == NULL)
+        return -1;
+    int yes = prepare_metric(metric, distance, (int)n_cells);
+    free(metric);
+    return yes;
+}
+
 static PyObject *suits(PyObject *module, PyObject *ground)
 {
     Py_buffer view;
     (void)module;
     if (get_array(ground, "ground_distance", 0, 2, -1, -1, &view) < 0)
         return NULL;
-    int yes = 0;
-    if (view.shape[0] == view.shape[1] && view.shape[0] >= 1 &&
-        view.shape[0] <= MAX_CELLS) {
-        struct metric *metric = malloc(sizeof *metric);
-        if (metric == NULL) {
-            PyBuffer_Release(&view);
-            return PyErr_NoMemory();
-        }
-        yes = prepare_metric(metric, view.buf, (int)view.shape[0]);
-        free(metric);
-    }
+    int yes = view.shape[0] == view.shape[1] && view.shape[0] >= 1 &&
+              view.shape[0] <= MAX_LARGE_CELLS;
+    if (yes)
+        yes = metric_suits(view.buf, view.shape[0]);
     PyBuffer_Release(&view);
-    return PyBool_FromLong(yes);
+    return yes < 0 ? PyErr_NoMemory() : PyBool_FromLong(yes);
 }
 
 static PyMethodDef methods[] = {

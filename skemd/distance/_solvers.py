@@ -2,8 +2,9 @@
 
 Both bring wafers to unit sum, cancel the charge that two wafers share, and return the
 distance and, on request, Kantorovich potentials at every cell. The compiled solver
-(``_simplex.c``) handles up to 64 cells; it is missing where skemd was installed without
-a C compiler. POT's network simplex handles any number of cells and is the reference.
+(``_simplex.c`` up to 64 cells, ``_simplex_large.c`` up to 1,024) is missing where skemd
+was installed without a C compiler. POT's network simplex handles any number of cells
+and is the reference.
 """
 
 import functools
@@ -72,7 +73,8 @@ def resolve_engine(engine, geometry):
         return "pot"
     raise ValueError(
         "engine='simplex' solves up to 64 cells whose distances differ by a factor of "
-        f"at most 1000; the {geometry.name} geometry has {geometry.n_cells} cells with "
+        "at most 1000, and up to 1,024 cells with a factor of at most 2048; the "
+        f"{geometry.name} geometry has {geometry.n_cells} cells with "
         f"distances from {geometry.min_distance:.3g} to {geometry.max_distance:.3g}. "
         "Use engine='pot'."
     )

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz.solver_inputs import MAX_CELLS, random_words
+from tests.fuzz.solver_inputs import SMALL, random_words
 
 __all__ = ["N_PAIRS", "changing_arrays"]
 
 N_PAIRS = 64
+MAX_CELLS = SMALL.most
 N_NUMBERS = {
     "a": N_PAIRS * MAX_CELLS,
     "b": N_PAIRS * MAX_CELLS,

@@ -3,7 +3,8 @@
 The solver is compiled anew with AddressSanitizer and UndefinedBehaviorSanitizer. A
 child process, which needs nothing but NumPy, then feeds it random bit patterns: those
 that make wafers must give a distance that its potentials attain, all others a
-ValueError. Ends with an exit status other than zero on any finding.
+ValueError. Ends with an exit status other than zero on any finding. ``--large`` is for
+65 to 1,024 cells, over which the solver has another method.
 """
 
 import functools
@@ -20,13 +21,14 @@ import numpy as np
 from tests.fuzz.harness import Finding, Fuzzer, check, main
 from tests.fuzz.solver_inputs import (
     GEOMETRIES,
-    LARGEST_RANGE,
+    LARGE,
+    SMALL,
     random_words,
     wafer_pairs,
 )
 
 SOURCE_FOLDER = Path(__file__).parents[2] / "skemd" / "distance"
-SOURCES = ("_simplex.c", "_simplexmodule.c")
+SOURCES = ("_simplex.c", "_simplex_large.c", "_simplexmodule.c")
 # "undefined" leaves out what floating-point numbers do.
 SANITIZERS = "address,undefined,float-cast-overflow,float-divide-by-zero"
 FLAGS = (
@@ -35,7 +37,7 @@ FLAGS = (
 )
 EXTENSION = f"_simplex{sysconfig.get_config_var('EXT_SUFFIX')}"
 
-PAIRS_PER_BATCH = 512
+PAIRS_PER_BATCH = {SMALL: 512, LARGE: 8}
 
 # Fractions of the largest distance.
 BOUND_TOLERANCE = 1e-12
@@ -91,13 +93,19 @@ def load(path):
 
 def make_cases(folder, options):
     simplex = load(folder / EXTENSION)
-    return {"solver": functools.partial(solve_batch, simplex)}
+    limits = chosen_limits(options)
+    name = "large solver" if options.large else "solver"
+    return {name: functools.partial(solve_batch, simplex, limits)}
 
 
-def solve_batch(simplex, rng):
+def chosen_limits(options):
+    return LARGE if options.large else SMALL
+
+
+def solve_batch(simplex, limits, rng):
     """Solve pairs both ways over one geometry, and what must be refused."""
-    ground, places, is_metric = suitable_ground_distance(simplex, rng)
-    A, B = wafer_pairs(rng, PAIRS_PER_BATCH // 2, len(ground))
+    ground, places, is_metric = suitable_ground_distance(simplex, limits, rng)
+    A, B = wafer_pairs(rng, PAIRS_PER_BATCH[limits] // 2, len(ground))
     forth, potentials = solved(simplex, A, B, ground, rng.random() < 0.7, is_metric)
     back, _ = solved(simplex, B, A, ground, rng.random() < 0.2, is_metric)
     if is_metric:
@@ -136,7 +144,7 @@ def solved(simplex, A, B, ground, with_potentials, is_metric):
     return distances, potentials
 
 
-def suitable_ground_distance(simplex, rng):
+def suitable_ground_distance(simplex, limits, rng):
     """Draw ground distances until some suit the solver; it must tell which do.
 
     Returns
@@ -149,7 +157,8 @@ def suitable_ground_distance(simplex, rng):
         Whether the solver owes an answer.
     """
     while True:
-        ground, places, is_metric = GEOMETRIES[rng.integers(len(GEOMETRIES))](rng)
+        make = GEOMETRIES[rng.integers(len(GEOMETRIES))]
+        ground, places, is_metric = make(rng, limits)
         exponent = rng.uniform(-90, 90) if rng.random() < 0.5 else 0
         # Powers of two leave the range of the distances as it is.
         scale = 2.0 ** np.rint(exponent * np.log2(10))
@@ -157,7 +166,7 @@ def suitable_ground_distance(simplex, rng):
         places = places if places is None else places * scale
         between = ground[ground > 0]
         within = len(ground) == 1 or (
-            ground.max() <= LARGEST_RANGE * between.min(initial=np.inf)
+            ground.max() <= limits.largest_range * between.min(initial=np.inf)
         )
         check("suits() tells the range", simplex.suits(ground) == within)
         if within:
@@ -265,7 +274,8 @@ FUZZER = Fuzzer(
     module="tests.fuzz.fuzz_solver",
     unit="pairs",
     n_items=1_000_000,
-    items_per_case=PAIRS_PER_BATCH,
+    items_per_case=lambda options: PAIRS_PER_BATCH[chosen_limits(options)],
+    add_arguments=lambda parser: parser.add_argument("--large", action="store_true"),
     make_cases=make_cases,
     prepare=prepare,
 )

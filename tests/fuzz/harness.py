@@ -60,8 +60,8 @@ class Fuzzer:
     make_cases : callable
         ``make_cases(folder, options)`` -> dict of names to cases, each of which runs as
         often. A case is ``case(rng)`` -> str, which says how it went.
-    items_per_case : int
-        How many of the unit one case takes.
+    items_per_case : callable
+        ``items_per_case(options)`` -> int, how many of the unit one case takes.
     add_arguments : callable
         ``add_arguments(parser)``.
     prepare : callable or None
@@ -73,7 +73,7 @@ class Fuzzer:
     unit: str
     n_items: int
     make_cases: Callable
-    items_per_case: int = 1
+    items_per_case: Callable = lambda options: 1
     add_arguments: Callable = lambda parser: None
     prepare: Callable | None = None
 
@@ -123,7 +123,8 @@ def run_child(fuzzer, arguments, options, folder):
 
 def run(fuzzer, name, case, options):
     """Run a case again and again; return 1 on a finding, else 0."""
-    n_cases = -(-options.n_items // fuzzer.items_per_case)
+    items_per_case = fuzzer.items_per_case(options)
+    n_cases = -(-options.n_items // items_per_case)
     outcomes = collections.Counter()
     progress = ProgressBar(n_cases, f"fuzz {name}", verbose=1)
     slowest = 0.0
@@ -145,7 +146,7 @@ def run(fuzzer, name, case, options):
     progress.close()
     counts = ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(outcomes.items()))
     print(
-        f"no finding in {n_cases * fuzzer.items_per_case:,} {fuzzer.unit} ({name}): "
+        f"no finding in {n_cases * items_per_case:,} {fuzzer.unit} ({name}): "
         f"{counts}; {slowest:.2f} s and {peak_bytes() / 1e6:.0f} MB at most",
         file=sys.stderr,
     )

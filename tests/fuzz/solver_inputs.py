@@ -4,12 +4,32 @@ A geometry is ground distances of shape (n_cells, n_cells); the cells' places of
 (n_cells,) if they are on a line, else None; and whether these distances are a metric.
 """
 
+import dataclasses
+
 import numpy as np
 
-__all__ = ["GEOMETRIES", "LARGEST_RANGE", "random_words", "wafer_pairs"]
+__all__ = ["GEOMETRIES", "LARGE", "SMALL", "random_words", "wafer_pairs"]
 
-MAX_CELLS = 64
-LARGEST_RANGE = 1000.0
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one of the two methods of the solver takes.
+
+    Attributes
+    ----------
+    fewest, most : int
+        Numbers of cells.
+    largest_range : float
+        The largest distance divided by the smallest.
+    """
+
+    fewest: int
+    most: int
+    largest_range: float
+
+
+SMALL = Limits(1, 64, 1000.0)
+LARGE = Limits(65, 1024, 2048.0)
 
 
 def on_a_line(positions):
@@ -22,49 +42,53 @@ def in_space(positions):
     return np.sqrt((difference**2).sum(axis=-1)), None, True
 
 
-def random_size(rng, lowest=1):
+def random_size(rng, limits, lowest=1):
     """Draw a number of cells, often one at the edge of what the solver takes."""
+    lowest = max(lowest, limits.fewest)
     if rng.random() < 0.25:
-        return int(rng.choice([lowest, lowest + 1, MAX_CELLS - 1, MAX_CELLS]))
-    return int(rng.integers(lowest, MAX_CELLS, endpoint=True))
+        return int(rng.choice([lowest, lowest + 1, limits.most - 1, limits.most]))
+    return int(rng.integers(lowest, limits.most, endpoint=True))
 
 
-def random_positions(rng):
-    return in_space(rng.random((random_size(rng), rng.integers(1, 5))))
+def random_positions(rng, limits):
+    return in_space(rng.random((random_size(rng, limits), rng.integers(1, 5))))
 
 
-def line(rng):
-    return on_a_line(np.arange(random_size(rng)))
+def line(rng, limits):
+    return on_a_line(np.arange(random_size(rng, limits)))
 
 
-def grid(rng):
-    height = rng.integers(1, 9)
-    width = rng.integers(1, MAX_CELLS // height, endpoint=True)
+def grid(rng, limits):
+    height = rng.integers(1, np.sqrt(limits.most), endpoint=True)
+    fewest = -(-limits.fewest // height)
+    width = rng.integers(fewest, limits.most // height, endpoint=True)
     return in_space(np.indices((height, width)).reshape(2, -1).T.astype(float))
 
 
-def at_the_edge_of_the_range(rng):
-    """Place cells on a line whose distances range over 1000, or a bit more or less."""
-    largest = LARGEST_RANGE
+def at_the_edge_of_the_range(rng, limits):
+    """Place cells on a line whose distances have the largest range, or about that."""
+    largest = limits.largest_range
+    places = np.arange(2, largest - 1)
     if rng.random() < 0.5:
         largest = np.nextafter(largest, rng.choice([0.0, np.inf]))
-    between = rng.choice(np.arange(2, 999), size=random_size(rng, 3) - 3, replace=False)
+    between = rng.choice(places, size=random_size(rng, limits, 3) - 3, replace=False)
     return on_a_line(np.r_[0, 1, between, largest])
 
 
-def all_equally_far(rng):
-    n_cells = random_size(rng)
-    return 1.0 - np.eye(n_cells), None, True
+def all_equally_far(rng, limits):
+    return 1.0 - np.eye(random_size(rng, limits)), None, True
 
 
-def coinciding_cells(rng):
-    return in_space(rng.integers(0, 4, size=(random_size(rng), 2)).astype(float))
+def coinciding_cells(rng, limits):
+    size = (random_size(rng, limits), 2)
+    return in_space(rng.integers(0, 4, size=size).astype(float))
 
 
-def no_metric(rng):
+def no_metric(rng, limits):
     """Draw numbers that are in range but no distances, not even symmetric."""
-    n_cells = random_size(rng)
-    return rng.uniform(1, 1000, size=(n_cells, n_cells)), None, False
+    n_cells = random_size(rng, limits)
+    largest = limits.largest_range
+    return rng.uniform(1, largest, size=(n_cells, n_cells)), None, False
 
 
 GEOMETRIES = (

@@ -31,6 +31,8 @@ def test_nothing_is_found_in_the_solver():
     skip_without_simplex()
     said = fuzzed("fuzz_solver", "--pairs", 20_000)
     assert "no finding in 20,480 pairs (solver)" in said
+    said = fuzzed("fuzz_solver", "--large", "--pairs", 800)
+    assert "no finding in 800 pairs (large solver)" in said
 
 
 @pytest.mark.exhaustive
