@@ -211,7 +211,7 @@ static void balance(struct large_solver *t, int64_t row_sum, int64_t column_sum)
     for (int j = 1; j < t->n_columns; j++)
         if (columns[j] > columns[largest])
             largest = j;
-    /* A thousand units at most, for rounding, on a mass of at least 2^52 / 1024. */
+    /* A few thousand units at most, for rounding, on a mass of at least 2^52 / 1024. */
     columns[largest] += row_sum - column_sum;
     for (int i = 0; i < t->n_rows; i++)
         rows[i] = (rows[i] << PERTURBATION_BITS) + 1;

@@ -40,7 +40,7 @@ def solve_for_a_second(simplex, file, rng):
 
 def call(simplex, rng, arrays):
     """Solve some pairs, half of the time into the memory that is written to."""
-    n_cells = int(rng.choice([1, 2, 7, 8, 9, 33, 48, 63, 64]))
+    n_cells = int(rng.choice([1, 2, 7, 8, 9, 48, 63, 64, 65, 128, 129]))
     n_pairs = int(rng.integers(1, N_PAIRS, endpoint=True))
     a, b = (table(arrays[name], n_pairs, n_cells) for name in ("a", "b"))
     ground = table(arrays["ground"], n_cells, n_cells)
