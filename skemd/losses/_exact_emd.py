@@ -17,8 +17,9 @@ from skemd.distance._solvers import SOLVERS, resolve_engine
 
 __all__ = ["exact_emd"]
 
-# With fewer pairs, waking another thread takes longer than it saves.
-_FEWEST_PAIRS = 64
+# With less work, waking another thread takes longer than it saves: 64 pairs of wafers,
+# in which the cells of one side meet those of the other.
+_LEAST_WORK = 64 * 48**2
 
 
 def exact_emd(a, b, geometry, n_jobs=None):
@@ -61,7 +62,8 @@ def _solve_batch(engine, ground_distance, n_threads, a, b):
     # sum too large for float32.
     with np.errstate(invalid="ignore"):
         (rows,) = ((a.sum(axis=1) > 0) & (b.sum(axis=1) > 0)).nonzero()
-    n_parts = max(1, min(n_threads, len(rows) // _FEWEST_PAIRS))
+    work = len(rows) * a.shape[1] ** 2
+    n_parts = max(1, min(n_threads, len(rows), work // _LEAST_WORK))
 
     def solve(part):
         distances[part], potentials[part] = SOLVERS[engine](
