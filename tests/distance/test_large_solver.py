@@ -251,6 +251,15 @@ def test_two_threads_and_both_directions_give_the_same_to_the_last_bit():
     np.testing.assert_array_equal(paired_emd(A, B, **options), distances)
 
 
+def test_sides_with_as_many_cells_give_the_same_both_ways_to_the_last_bit():
+    A, B = np.random.default_rng(8).exponential(size=(2, 100, 130))
+    A[:, ::2], B[:, 1::2] = 0, 0
+    options = {"geometry": grid(10, 13), "engine": "simplex"}
+    np.testing.assert_array_equal(
+        paired_emd(A, B, **options), paired_emd(B, A, **options)
+    )
+
+
 # Arguments that the functions above never pass
 
 
