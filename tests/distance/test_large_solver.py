@@ -160,6 +160,7 @@ def test_degenerate_metrics_agree_with_bounds_of_both_sides(kind, n_cells):
     for potential in potentials:
         steepness = potential[:, None] - potential
         assert (steepness <= geometry.ground_distance + rounding).all()
+    np.testing.assert_allclose(potentials.mean(axis=1), 0, atol=rounding)
     # ... and those of the other direction are a second proof, by another walk.
     attained = (potentials * (unit_sums(B) - unit_sums(A))).sum(axis=1)
     np.testing.assert_allclose(attained, distances, rtol=1e-9, atol=rounding)
