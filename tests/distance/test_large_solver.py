@@ -160,6 +160,7 @@ def test_degenerate_metrics_agree_with_bounds_of_both_sides(kind, n_cells):
     for potential in potentials:
         steepness = potential[:, None] - potential
         assert (steepness <= geometry.ground_distance + rounding).all()
+    np.testing.assert_allclose(potentials.mean(axis=1), 0, atol=rounding)
     # ... and those of the other direction are a second proof, by another walk.
     attained = (potentials * (unit_sums(B) - unit_sums(A))).sum(axis=1)
     np.testing.assert_allclose(attained, distances, rtol=1e-9, atol=rounding)
@@ -249,6 +250,15 @@ def test_two_threads_and_both_directions_give_the_same_to_the_last_bit():
     np.testing.assert_array_equal(together[1], potentials)
     np.testing.assert_array_equal(paired_emd(B, A, **options), distances)
     np.testing.assert_array_equal(paired_emd(A, B, **options), distances)
+
+
+def test_sides_with_as_many_cells_give_the_same_both_ways_to_the_last_bit():
+    A, B = np.random.default_rng(8).exponential(size=(2, 100, 130))
+    A[:, ::2], B[:, 1::2] = 0, 0
+    options = {"geometry": grid(10, 13), "engine": "simplex"}
+    np.testing.assert_array_equal(
+        paired_emd(A, B, **options), paired_emd(B, A, **options)
+    )
 
 
 # Arguments that the functions above never pass
