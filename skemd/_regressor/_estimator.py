@@ -334,8 +334,8 @@ class EMDRegressor(RegressorMixin, BaseEstimator):
             In the unit of the geometry (wafer: half a trigger-cell pitch, 1.2084 cm).
             Zero for a pair with a wafer without charge, which has no EMD.
         lower, upper : ndarray of shape (n_pairs,)
-            Only with `return_bounds`, in double precision. NaN for a pair with a wafer
-            without charge. The prediction may lie outside.
+            Only with `return_bounds`, in the unit of the geometry, in double precision.
+            NaN for a pair with a wafer without charge. The prediction may lie outside.
         """
         check_is_fitted(self)
         check_flag(return_bounds, "return_bounds")
