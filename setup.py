@@ -37,7 +37,11 @@ setup(
                 "skemd/distance/_simplex_large.c",
                 "skemd/distance/_simplexmodule.c",
             ],
-            depends=["skemd/distance/_simplex.h", "skemd/distance/_simplex_large.h"],
+            depends=[
+                "skemd/distance/_simplex.h",
+                "skemd/distance/_simplex_large.h",
+                "skemd/distance/_simplex_wafers.h",
+            ],
             libraries=[] if sys.platform == "win32" else ["m"],
             optional=True,
         )

@@ -61,7 +61,9 @@
 
 #include "_simplex.h"
 
-#include <float.h>
+#define MOST_CELLS MAX_CELLS
+#include "_simplex_wafers.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -77,9 +79,6 @@
 /* Distances of a metric may differ by this factor. The error of the rounded costs is
    then below 1e-9 of the distance. */
 #define LARGEST_RANGE 1000.0
-
-/* Sums of charges above have the full precision of doubles. */
-#define SMALLEST_CHARGE 1e-280
 
 /* Weight of the mean distances in the greedy start; it affects speed only. */
 #define START_WEIGHT 1.3
@@ -97,14 +96,6 @@ struct transport {
     int64_t flow[MAX_CELLS];     /* on the arc to the parent */
     node_set below[MAX_CELLS];   /* the node and all whose path to the root meets it */
 };
-
-/* Copy numbers that another thread or process may change meanwhile. A volatile read
-   happens once: no later step can see another number than the one that was checked. */
-static void take(double *copy, const volatile double *numbers, int n)
-{
-    for (int k = 0; k < n; k++)
-        copy[k] = numbers[k];
-}
 
 /* Whether a node is below another one, or the same. */
 static int is_below(const struct transport *t, int node, int ancestor)
@@ -172,39 +163,6 @@ int prepare_metric(struct metric *metric, const double *distance, int n_cells)
     for (int k = 0; k < MAX_CELLS * MAX_CELLS; k++)
         metric->whole[k] = nearbyint(metric->distance[k] / metric->quantum);
     return 1;
-}
-
-/* Masses */
-
-/* Turn the charges of some nodes into whole numbers that add up to about 2^55, none
-   below 1, and return their sum. */
-static int64_t whole_masses(int64_t *mass, const double *charge, int n, double total)
-{
-    int64_t sum = 0;
-    for (int k = 0; k < n; k++) {
-        int64_t whole = (int64_t)(charge[k] / total * (double)(1LL << MASS_BITS));
-        mass[k] = whole > 0 ? whole : 1;
-        sum += mass[k];
-    }
-    return sum;
-}
-
-/* Give both sides the same sum, and make sure that no part of the rows balances a part
-   of the columns. */
-static void balance(struct transport *t, int64_t row_sum, int64_t column_sum)
-{
-    int64_t *rows = t->mass, *columns = t->mass + t->n_rows;
-    int largest = 0;
-    for (int j = 1; j < t->n_columns; j++)
-        if (columns[j] > columns[largest])
-            largest = j;
-    /* A few units, for rounding, on a mass of at least 2^55 / 64. */
-    columns[largest] += row_sum - column_sum;
-    for (int i = 0; i < t->n_rows; i++)
-        rows[i] = (rows[i] << PERTURBATION_BITS) + 1;
-    for (int j = 0; j < t->n_columns; j++)
-        columns[j] = (columns[j] << PERTURBATION_BITS) +
-                     (j == t->n_columns - 1 ? t->n_rows : 0);
 }
 
 /* The first tree */
@@ -496,65 +454,6 @@ static int pivot_to_optimum(struct transport *t)
 
 /* A pair */
 
-/* Bring charges to unit sum. Returns 0 unless all are finite and not negative, and one
-   is positive. */
-static int to_unit_sum(const double *wafer, int n_cells, double *fraction)
-{
-    double charge[MAX_CELLS], largest = 0, sum = 0;
-    int wrong = 0;
-    take(charge, wafer, n_cells);
-    for (int k = 0; k < n_cells; k++) {
-        wrong |= !(charge[k] >= 0 && charge[k] <= DBL_MAX);
-        largest = charge[k] > largest ? charge[k] : largest;
-        sum += charge[k];
-    }
-    if (wrong || largest == 0)
-        return 0;
-    if (largest > SMALLEST_CHARGE && sum <= DBL_MAX) {
-        for (int k = 0; k < n_cells; k++)
-            fraction[k] = charge[k] / sum;
-        return 1;
-    }
-    /* Dividing by the largest first keeps the sum from overflow and underflow. */
-    sum = 0;
-    for (int k = 0; k < n_cells; k++) {
-        fraction[k] = charge[k] / largest;
-        sum += fraction[k];
-    }
-    for (int k = 0; k < n_cells; k++)
-        fraction[k] /= sum;
-    return 1;
-}
-
-/* What two wafers do not share: cells with a surplus (side 0) and cells that lack charge
-   (side 1). */
-struct difference {
-    int n[2], cell[2][MAX_CELLS];
-    double charge[2][MAX_CELLS], total[2];
-};
-
-/* Subtract one wafer from another one. Returns 0 if one of them is none. */
-static int subtract(struct difference *difference, const double *a, const double *b,
-                    int n_cells)
-{
-    double unit_a[MAX_CELLS], unit_b[MAX_CELLS];
-
-    if (!to_unit_sum(a, n_cells, unit_a) || !to_unit_sum(b, n_cells, unit_b))
-        return 0;
-    difference->n[0] = difference->n[1] = 0;
-    difference->total[0] = difference->total[1] = 0;
-    for (int k = 0; k < n_cells; k++) {
-        double surplus = unit_a[k] - unit_b[k];
-        if (surplus == 0)
-            continue;
-        int side = surplus < 0, place = difference->n[side]++;
-        difference->cell[side][place] = k;
-        difference->charge[side][place] = fabs(surplus);
-        difference->total[side] += fabs(surplus);
-    }
-    return 1;
-}
-
 /* The side that makes the smaller table as its rows. The order of the wafers has no part
    in it: of tables of one size it is the side with the lowest cell. */
 static int side_of_rows(const struct difference *difference)
@@ -575,11 +474,11 @@ static void set_up(struct transport *t, const struct metric *metric,
     t->n_rows = difference->n[rows];
     t->n_columns = difference->n[columns];
     t->width = (t->n_columns + BLOCK - 1) / BLOCK * BLOCK;
-    balance(t,
-            whole_masses(t->mass, difference->charge[rows], t->n_rows,
-                         difference->total[rows]),
-            whole_masses(t->mass + t->n_rows, difference->charge[columns],
-                         t->n_columns, difference->total[columns]));
+    int64_t *row_mass = t->mass, *column_mass = t->mass + t->n_rows;
+    balance(row_mass, t->n_rows, whole_masses(row_mass, difference, rows, MASS_BITS, 0),
+            column_mass, t->n_columns,
+            whole_masses(column_mass, difference, columns, MASS_BITS, 0),
+            PERTURBATION_BITS);
     for (int i = 0; i < t->n_rows; i++) {
         const double *from = metric->whole + row_cells[i] * MAX_CELLS;
         double *cost = t->cost + i * t->width;

@@ -44,7 +44,9 @@
 
 #include "_simplex_large.h"
 
-#include <float.h>
+#define MOST_CELLS MAX_LARGE_CELLS
+#include "_simplex_wafers.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -59,9 +61,6 @@
 #define MAX_PIVOTS 1000000
 #define LARGEST_RANGE 2048.0
 
-/* Sums of charges above have the full precision of doubles. */
-#define SMALLEST_CHARGE 1e-280
-
 /* The prices of the start affect speed only. Their temperature falls from the mean cost
    divided by 4 to that divided by 32. */
 #define FIRST_SHARPNESS 4
@@ -73,10 +72,7 @@ struct large_solver {
     int n_cells;
     double quantum;   /* one unit of the whole costs */
     double *distance; /* n_cells x n_cells */
-    /* What two wafers do not share: cells with a surplus (side 0) and cells that lack
-       charge (side 1). */
-    int n[2], cell[2][MAX_LARGE_CELLS];
-    double charge[2][MAX_LARGE_CELLS], total[2];
+    struct difference difference;
     /* The table. Rows are one of the sides, columns the other one. */
     int rows, n_rows, n_columns, width; /* width: columns, padded */
     double *cost;                       /* n_rows x width */
@@ -92,13 +88,6 @@ struct large_solver {
     int next[MAX_LARGE_CELLS], previous[MAX_LARGE_CELLS]; /* in preorder, a cycle */
     double numbers[];
 };
-
-/* Copy numbers that another thread or process may change meanwhile, each read once. */
-static void take(double *copy, const volatile double *numbers, int n)
-{
-    for (int k = 0; k < n; k++)
-        copy[k] = numbers[k];
-}
 
 static double sum_of(const double *numbers, int n)
 {
@@ -189,57 +178,28 @@ void free_large_solver(struct large_solver *solver)
 
 /* Table */
 
-/* Turn the charges of a side into whole numbers that add up to about 2^52, none below 1,
-   and return their sum. */
-static int64_t whole_masses(int64_t *mass, const double *charge, int n, double total)
-{
-    int64_t sum = 0;
-    for (int k = 0; k < n; k++) {
-        int64_t whole = (int64_t)(charge[k] / total * (double)(1LL << MASS_BITS) + 0.5);
-        mass[k] = whole > 0 ? whole : 1;
-        sum += mass[k];
-    }
-    return sum;
-}
-
-/* Give both sides the same sum, and make sure that no part of the rows balances a part
-   of the columns. */
-static void balance(struct large_solver *t, int64_t row_sum, int64_t column_sum)
-{
-    int64_t *rows = t->mass, *columns = t->mass + t->n_rows;
-    int largest = 0;
-    for (int j = 1; j < t->n_columns; j++)
-        if (columns[j] > columns[largest])
-            largest = j;
-    /* A few thousand units at most, for rounding, on a mass of at least 2^52 / 1024. */
-    columns[largest] += row_sum - column_sum;
-    for (int i = 0; i < t->n_rows; i++)
-        rows[i] = (rows[i] << PERTURBATION_BITS) + 1;
-    for (int j = 0; j < t->n_columns; j++)
-        columns[j] = (columns[j] << PERTURBATION_BITS) +
-                     (j == t->n_columns - 1 ? t->n_rows : 0);
-}
-
 /* Set up the table. Its rows are the side with more cells. The order of the wafers has
    no part in it: of sides of one size it is the one with the lowest cell. */
 static void set_up(struct large_solver *t)
 {
-    const int *n = t->n;
+    const struct difference *difference = &t->difference;
+    const int *n = difference->n;
     const double scale = 1 / t->quantum;
-    t->rows = n[0] == n[1] ? t->cell[1][0] < t->cell[0][0] : n[1] > n[0];
+    t->rows = n[0] == n[1] ? difference->cell[1][0] < difference->cell[0][0] : n[1] > n[0];
     const int rows = t->rows, columns = !rows;
     t->n_rows = n[rows];
     t->n_columns = n[columns];
     t->width = (t->n_columns + BLOCK - 1) / BLOCK * BLOCK;
-    balance(t,
-            whole_masses(t->mass, t->charge[rows], t->n_rows, t->total[rows]),
-            whole_masses(t->mass + t->n_rows, t->charge[columns], t->n_columns,
-                         t->total[columns]));
+    int64_t *row_mass = t->mass, *column_mass = t->mass + t->n_rows;
+    balance(row_mass, t->n_rows, whole_masses(row_mass, difference, rows, MASS_BITS, 0.5),
+            column_mass, t->n_columns,
+            whole_masses(column_mass, difference, columns, MASS_BITS, 0.5),
+            PERTURBATION_BITS);
     for (int i = 0; i < t->n_rows; i++) {
-        const double *from = t->distance + t->cell[rows][i] * t->n_cells;
+        const double *from = t->distance + difference->cell[rows][i] * t->n_cells;
         double *cost = t->cost + i * t->width;
         for (int j = 0; j < t->n_columns; j++)
-            cost[j] = (double)(int64_t)(from[t->cell[columns][j]] * scale + 0.5);
+            cost[j] = (double)(int64_t)(from[difference->cell[columns][j]] * scale + 0.5);
         /* Never chosen. */
         for (int j = t->n_columns; j < t->width; j++)
             cost[j] = INFINITY;
@@ -309,14 +269,16 @@ static void scale_plan(const struct large_solver *t, struct scaling *scaling)
 /* What charge costs at each row and column in a plan that is nearly optimal. */
 static void find_prices(struct large_solver *t, double *of_row, double *of_column)
 {
+    const double(*charge)[MOST_CELLS] = t->difference.charge, *total = t->difference.total;
+    const int rows = t->rows;
     struct scaling scaling;
     double temperature = fill_kernel(t);
 
     for (int i = 0; i < t->n_rows; i++)
-        scaling.row_mass[i] = (float)(t->charge[t->rows][i] / t->total[t->rows]);
+        scaling.row_mass[i] = (float)(charge[rows][i] / total[rows]);
     for (int j = 0; j < t->width; j++) {
         scaling.column_mass[j] =
-            j < t->n_columns ? (float)(t->charge[!t->rows][j] / t->total[!t->rows]) : 0;
+            j < t->n_columns ? (float)(charge[!rows][j] / total[!rows]) : 0;
         scaling.column[j] = 1;
     }
     for (int k = 0; k < N_TEMPERATURES; k++) {
@@ -606,59 +568,12 @@ static int pivot_to_optimum(struct large_solver *t)
 
 /* A pair */
 
-/* Bring charges to unit sum. Returns 0 unless all are finite and not negative, and one
-   is positive. */
-static int to_unit_sum(const double *wafer, int n_cells, double *fraction)
-{
-    double largest = 0, sum = 0;
-    int wrong = 0;
-    take(fraction, wafer, n_cells);
-    for (int k = 0; k < n_cells; k++) {
-        wrong |= !(fraction[k] >= 0 && fraction[k] <= DBL_MAX);
-        largest = fraction[k] > largest ? fraction[k] : largest;
-        sum += fraction[k];
-    }
-    if (wrong || largest == 0)
-        return 0;
-    if (!(largest > SMALLEST_CHARGE && sum <= DBL_MAX)) {
-        /* Dividing by the largest first keeps the sum from overflow and underflow. */
-        sum = 0;
-        for (int k = 0; k < n_cells; k++) {
-            fraction[k] /= largest;
-            sum += fraction[k];
-        }
-    }
-    for (int k = 0; k < n_cells; k++)
-        fraction[k] /= sum;
-    return 1;
-}
-
-/* Subtract one wafer from another one. Returns 0 if one of them is none. */
-static int subtract(struct large_solver *t, const double *a, const double *b)
-{
-    double unit_a[MAX_LARGE_CELLS], unit_b[MAX_LARGE_CELLS];
-
-    if (!to_unit_sum(a, t->n_cells, unit_a) || !to_unit_sum(b, t->n_cells, unit_b))
-        return 0;
-    t->n[0] = t->n[1] = 0;
-    t->total[0] = t->total[1] = 0;
-    for (int k = 0; k < t->n_cells; k++) {
-        double surplus = unit_a[k] - unit_b[k];
-        if (surplus == 0)
-            continue;
-        int side = surplus < 0, place = t->n[side]++;
-        t->cell[side][place] = k;
-        t->charge[side][place] = fabs(surplus);
-        t->total[side] += fabs(surplus);
-    }
-    return 1;
-}
-
 /* The mean distance that the flow goes, in the metric as it was passed. The flow on all
    arcs together is that out of the rows; the root has no arc. */
 static double mean_distance(const struct large_solver *t)
 {
-    const int *row_cells = t->cell[t->rows], *column_cells = t->cell[!t->rows];
+    const int *row_cells = t->difference.cell[t->rows];
+    const int *column_cells = t->difference.cell[!t->rows];
     double sum = 0;
     int64_t mass = 0;
     for (int node = 0; node < t->n_rows + t->n_columns; node++) {
@@ -682,8 +597,8 @@ static void extend_potentials(const struct large_solver *t, double *potential)
 
     for (int k = 0; k < n_cells; k++)
         lowered[k] = INFINITY;
-    for (int j = 0; j < t->n[1]; j++) {
-        const double *distance = t->distance + t->cell[1][j] * n_cells;
+    for (int j = 0; j < t->difference.n[1]; j++) {
+        const double *distance = t->distance + t->difference.cell[1][j] * n_cells;
         double of_sink = t->rows == 1 ? t->height[j] : -t->height[t->n_rows + j];
         double less = of_sink * t->quantum;
         for (int k = 0; k < n_cells; k++) {
@@ -699,15 +614,16 @@ static void extend_potentials(const struct large_solver *t, double *potential)
 static enum status solve_pair(struct large_solver *t, const double *a, const double *b,
                               double *distance, double *potential)
 {
+    struct difference *difference = &t->difference;
     int order[MAX_LARGE_CELLS];
 
-    if (!subtract(t, a, b))
+    if (!subtract(difference, a, b, t->n_cells))
         return NO_WAFER;
     *distance = 0;
     if (potential)
         memset(potential, 0, (size_t)t->n_cells * sizeof *potential);
     /* Rounding alone can leave a surplus without a sink: the wafers are equal then. */
-    if (t->n[0] == 0 || t->n[1] == 0)
+    if (difference->n[0] == 0 || difference->n[1] == 0)
         return SOLVED;
 
     set_up(t);
@@ -716,7 +632,7 @@ static enum status solve_pair(struct large_solver *t, const double *a, const dou
     if (!pivot_to_optimum(t))
         return NOT_FINISHED;
 
-    *distance = mean_distance(t) * (0.5 * (t->total[0] + t->total[1]));
+    *distance = mean_distance(t) * (0.5 * (difference->total[0] + difference->total[1]));
     if (potential)
         extend_potentials(t, potential);
     return SOLVED;
