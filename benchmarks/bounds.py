@@ -19,7 +19,7 @@ def report(n_pairs=5_000):
     Parameters
     ----------
     n_pairs : int, default=5000
-        Pairs of each kind; there are 12 kinds of generated wafers and of real ones.
+        Pairs of each kind; there are 15 kinds of generated wafers and of real ones.
 
     Returns
     -------

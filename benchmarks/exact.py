@@ -116,6 +116,6 @@ def _check(rivals, few):
     for name, run in rivals.items():
         part = few[: FEW_PAIRS[name]] if name in FEW_PAIRS else slice(None)
         error = np.abs(run() - expected[part]).max()
-        print(f"{name}: off by {error:.1e} half pitches at most", file=sys.stderr)
+        print(f"{name}: off by {error:.1e} at most", file=sys.stderr)
         if name.startswith(OURS):
             assert error < 1e-10, f"{name} is wrong by {error}"

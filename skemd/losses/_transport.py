@@ -172,7 +172,10 @@ class LearnedEMD(Loss):
         """Return the learned EMD of each sample, and bounds of the exact one.
 
         They hold whatever the network has learned, with a margin for the rounding of
-        float32: 1e-4 half pitches for the wafer. They have no useful gradient.
+        float32: 1e-4 half pitches for the wafer. Where matrix products have fewer bits,
+        as by default on many accelerators, the margin is too small; ask the backend for
+        float32 (``jax.default_matmul_precision("float32")``). They have no useful
+        gradient.
 
         Parameters
         ----------
@@ -185,13 +188,13 @@ class LearnedEMD(Loss):
             In the unit of the regressor's geometry. The first may lie outside.
         """
         a, b = to_unit_sum(y_true), to_unit_sum(y_pred)
+        pairs = keras.ops.concatenate([a, b], axis=1)
         potentials = keras.ops.zeros_like(a)
         if any(layer.name == SOLVER for layer in self._network.layers):
-            solver = self._network.get_layer(SOLVER)
-            potentials = solver(keras.ops.concatenate([a, b], axis=1))[:, 1:]
+            potentials = self._network.get_layer(SOLVER)(pairs)[:, 1:]
         distance = self.regressor.geometry_.ground_distance
         bounds = emd_bounds(keras.ops, a, b, potentials, distance)
-        return self.call(y_true, y_pred), *bounds
+        return self._network(pairs, training=False), *bounds
 
 
 def _sinkhorn_divergence(a, b, ground_distance, epsilon, n_iterations):
