@@ -185,13 +185,8 @@ def table_of(runs):
 
 
 def spread(values, digits):
-    """Return "mean (lowest-highest)"; a value that is NaN makes the highest "never".
-
-    Of a single value there is no range.
-    """
+    """Return "mean (lowest-highest)"; a value that is NaN makes the highest "never"."""
     values = np.array(values)
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
     lowest, highest = np.nanmin(values), values.max()
     last = "never" if np.isnan(highest) else f"{highest:.{digits}f}"
     return f"{np.nanmean(values):.{digits}f} ({lowest:.{digits}f}-{last})"

@@ -111,8 +111,11 @@ def _compared(name, algorithm, train, test, n_steps, seed):
 def _table(found, links):
     rows = []
     for name, of_name in found.items():
-        means = ([run["mean"] for run in of_name[n]] for n in links)
-        rows.append([name, *(spread(values, 3) for values in means)])
+        means = [[run["mean"] for run in of_name[n]] for n in links]
+        several = len(means[0]) > 1
+        rows.append(
+            [name, *(spread(m, 3) if several else f"{m[0]:.3f}" for m in means)]
+        )
     return rst_table([["links", *map(str, links)], *rows])
 
 
